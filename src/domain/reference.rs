@@ -1,0 +1,326 @@
+//! References inside scalars: `${server:type:name.output}`, `${variable}`, `${secret:NAME}`, and `$${` for a literal `${`.
+//!
+//! A scalar is parsed into segments once. A scalar that is exactly one reference keeps the type of what it refers to;
+//! a reference inside text is written as text. Nothing here resolves anything.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Address, DeploymentName, PropertyPath};
+
+/// Where an address is looked for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// In this template; then in the other deployments; then live on the server.
+    Here,
+    /// Among the recorded resources of this deployment only: `${@name/address.path}`.
+    Deployment(DeploymentName),
+}
+
+/// What a `${…}` means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reference {
+    /// `${name}`.
+    Variable(String),
+    /// `${secret:NAME}`; resolved inside the executor only.
+    Secret(String),
+    /// `${server:type:name.path}`. Without a path it means the resource's `id`.
+    Output {
+        /// Where to look.
+        scope: Scope,
+        /// Which resource. Its type may be shortened to its leading segments.
+        address: Address,
+        /// Which of its outputs or properties.
+        path: PropertyPath,
+    },
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reference::Variable(name) => write!(f, "${{{name}}}"),
+            Reference::Secret(name) => write!(f, "${{secret:{name}}}"),
+            Reference::Output { scope: Scope::Here, address, path } => write!(f, "${{{address}.{path}}}"),
+            Reference::Output { scope: Scope::Deployment(d), address, path } => write!(f, "${{@{d}/{address}.{path}}}"),
+        }
+    }
+}
+
+/// A piece of a scalar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// Text as it stands, with `$${` already turned into `${`.
+    Literal(String),
+    /// A reference.
+    Reference(Reference),
+}
+
+/// Why a `${…}` cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ReferenceError {
+    /// Byte offset of the `${` within the scalar.
+    pub at: usize,
+    /// Length in bytes of the part that is wrong.
+    pub len: usize,
+    /// What is wrong, as a sentence without a period.
+    pub reason: String,
+}
+
+/// Splits a scalar into literals and references.
+///
+/// ```
+/// use swell::domain::reference::{parse, Segment};
+/// let parts = parse("myapp:${version}").unwrap();
+/// assert_eq!(parts.len(), 2);
+/// assert_eq!(parse("costs $${5}").unwrap(), vec![Segment::Literal("costs ${5}".into())]);
+/// ```
+pub fn parse(text: &str) -> Result<Vec<Segment>, ReferenceError> {
+    let mut segments = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        literal.push_str(&rest[..dollar]);
+        rest = &rest[dollar..];
+        if let Some(after) = rest.strip_prefix("$${") {
+            literal.push_str("${");
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix("${") {
+            let at = text.len() - rest.len();
+            let Some(close) = after.find('}') else {
+                return Err(ReferenceError {
+                    at,
+                    len: rest.len(),
+                    reason: "`${` is never closed with `}`; write `$${` for a literal `${`".into(),
+                });
+            };
+            let reference = parse_inner(&after[..close]).map_err(|reason| ReferenceError { at, len: close + 3, reason })?;
+            if !literal.is_empty() {
+                segments.push(Segment::Literal(std::mem::take(&mut literal)));
+            }
+            segments.push(Segment::Reference(reference));
+            rest = &after[close + 1..];
+        } else {
+            literal.push('$');
+            rest = &rest[1..];
+        }
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() || segments.is_empty() {
+        segments.push(Segment::Literal(literal));
+    }
+    Ok(segments)
+}
+
+/// Reads what stands between `${` and `}`.
+fn parse_inner(inner: &str) -> Result<Reference, String> {
+    let inner = inner.trim();
+    if inner.is_empty() {
+        return Err("`${}` names nothing".into());
+    }
+    if let Some(name) = inner.strip_prefix("secret:") {
+        let ok = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+        return if ok { Ok(Reference::Secret(name.to_owned())) } else { Err(format!("`{}` is not a secret's name", printable(name))) };
+    }
+    let (scope, rest) = match inner.strip_prefix('@') {
+        Some(other) => {
+            let (deployment, rest) =
+                other.split_once('/').ok_or("a reference to another deployment is `${@deployment/server:type:name.output}`")?;
+            (Scope::Deployment(deployment.parse().map_err(|e: super::NameError| e.to_string())?), rest)
+        }
+        None => (Scope::Here, inner),
+    };
+    if !rest.contains(':') {
+        let ok = scope == Scope::Here && rest.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        return if ok {
+            Ok(Reference::Variable(rest.to_owned()))
+        } else {
+            Err(format!("`{}` is neither a variable nor `server:type:name.output`", printable(rest)))
+        };
+    }
+    let (address, path) = match rest.split_once('.') {
+        Some((address, path)) => (address, path.parse().map_err(|e: super::path::PathError| e.to_string())?),
+        None => (rest, PropertyPath::key("id")),
+    };
+    let address = address.parse().map_err(|e: super::NameError| e.to_string())?;
+    Ok(Reference::Output { scope, address, path })
+}
+
+fn printable(text: &str) -> String {
+    text.chars().take(60).map(|c| if c.is_control() { '�' } else { c }).collect()
+}
+
+/// Writes a literal so that [`parse`] gives it back.
+pub fn escape(literal: &str) -> String {
+    literal.replace("${", "$${")
+}
+
+/// All references of a value, in the order in which they stand, with the path at which each stands.
+pub fn references(value: &Value) -> Vec<(PropertyPath, Reference)> {
+    let mut found = Vec::new();
+    walk(value, &PropertyPath::default(), &mut |path, text| {
+        if let Ok(segments) = parse(text) {
+            found.extend(segments.into_iter().filter_map(|s| match s {
+                Segment::Reference(r) => Some((path.clone(), r)),
+                Segment::Literal(_) => None,
+            }));
+        }
+    });
+    found
+}
+
+/// Calls `visit` with every string of a value and its path.
+pub fn walk(value: &Value, path: &PropertyPath, visit: &mut dyn FnMut(&PropertyPath, &str)) {
+    match value {
+        Value::String(text) => visit(path, text),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| walk(v, &path.item(i), visit)),
+        Value::Object(map) => map.iter().for_each(|(k, v)| walk(v, &path.child(k), visit)),
+        _ => {}
+    }
+}
+
+/// What a reference turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resolved {
+    /// Its value.
+    Value(Value),
+    /// Not known yet: the step that gives it has not run.
+    AfterApply,
+    /// Left as a reference on purpose (secrets outside the executor).
+    Keep,
+}
+
+/// A value after resolution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolution {
+    /// The value; strings that could not be resolved stand as they were written (`${…}`).
+    pub value: Value,
+    /// The paths whose value is known only after the apply.
+    pub after_apply: Vec<PropertyPath>,
+    /// The paths whose value holds a secret.
+    pub secret: Vec<PropertyPath>,
+}
+
+/// Resolves every reference of a value. `lookup` says what each one is; its error ends the walk.
+pub fn resolve<E>(value: &Value, lookup: &mut dyn FnMut(&Reference) -> Result<Resolved, E>) -> Result<Resolution, E> {
+    let mut out = Resolution { value: Value::Null, after_apply: Vec::new(), secret: Vec::new() };
+    out.value = resolve_at(value, &PropertyPath::default(), lookup, &mut out.after_apply, &mut out.secret)?;
+    Ok(out)
+}
+
+fn resolve_at<E>(
+    value: &Value,
+    path: &PropertyPath,
+    lookup: &mut dyn FnMut(&Reference) -> Result<Resolved, E>,
+    after: &mut Vec<PropertyPath>,
+    secret: &mut Vec<PropertyPath>,
+) -> Result<Value, E> {
+    Ok(match value {
+        Value::String(text) => {
+            // A scalar that cannot be parsed was reported when the template was read.
+            let Ok(segments) = parse(text) else { return Ok(value.clone()) };
+            if segments.iter().any(|s| matches!(s, Segment::Reference(Reference::Secret(_)))) {
+                secret.push(path.clone());
+            }
+            if let [Segment::Reference(reference)] = segments.as_slice() {
+                return Ok(match lookup(reference)? {
+                    Resolved::Value(v) => v,
+                    Resolved::Keep => value.clone(),
+                    Resolved::AfterApply => {
+                        after.push(path.clone());
+                        value.clone()
+                    }
+                });
+            }
+            let mut whole = String::new();
+            let mut open = false;
+            for segment in &segments {
+                match segment {
+                    Segment::Literal(literal) => whole.push_str(literal),
+                    Segment::Reference(reference) => match lookup(reference)? {
+                        Resolved::Value(Value::String(s)) => whole.push_str(&s),
+                        Resolved::Value(other) => whole.push_str(&other.to_string()),
+                        Resolved::Keep => return Ok(value.clone()),
+                        Resolved::AfterApply => open = true,
+                    },
+                }
+            }
+            if open {
+                after.push(path.clone());
+                return Ok(value.clone());
+            }
+            Value::String(whole)
+        }
+        Value::Array(items) => {
+            let mut out = Vec::with_capacity(items.len());
+            for (i, item) in items.iter().enumerate() {
+                out.push(resolve_at(item, &path.item(i), lookup, after, secret)?);
+            }
+            Value::Array(out)
+        }
+        Value::Object(map) => {
+            let mut out = serde_json::Map::new();
+            for (k, v) in map {
+                out.insert(k.clone(), resolve_at(v, &path.child(k), lookup, after, secret)?);
+            }
+            Value::Object(out)
+        }
+        other => other.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn one(text: &str) -> Reference {
+        match parse(text).unwrap().remove(0) {
+            Segment::Reference(r) => r,
+            Segment::Literal(l) => panic!("{l}"),
+        }
+    }
+
+    #[test]
+    fn reads_every_form() {
+        assert_eq!(one("${version}"), Reference::Variable("version".into()));
+        assert_eq!(one("${secret:db-password}"), Reference::Secret("db-password".into()));
+        assert_eq!(
+            one("${@net/aws:vpc:subnet:private-1.id}"),
+            Reference::Output {
+                scope: Scope::Deployment("net".parse().unwrap()),
+                address: "aws:vpc:subnet:private-1".parse().unwrap(),
+                path: PropertyPath::key("id")
+            }
+        );
+        assert_eq!(one("${docker:container:run:db.endpoints[0].port}").to_string(), "${docker:container:run:db.endpoints[0].port}");
+        assert_eq!(one("${docker:network:app}").to_string(), "${docker:network:app.id}");
+    }
+
+    #[test]
+    fn says_where_and_why() {
+        let error = parse("ab${x:y}").unwrap_err();
+        assert_eq!((error.at, error.len), (2, 6));
+        assert!(parse("${").is_err());
+        assert!(parse("${}").is_err());
+        assert!(parse("${a b}").is_err());
+        assert!(parse("${@x}").is_err());
+        assert_eq!(parse("$5 and $").unwrap(), vec![Segment::Literal("$5 and $".into())]);
+    }
+
+    #[test]
+    fn a_whole_reference_keeps_its_type_and_a_part_becomes_text() {
+        let value = json!({"port": "${p}", "url": "http://x:${p}/", "list": ["${p}"]});
+        let got = resolve::<()>(&value, &mut |_| Ok(Resolved::Value(json!(80)))).unwrap();
+        assert_eq!(got.value, json!({"port": 80, "url": "http://x:80/", "list": [80]}));
+    }
+
+    #[test]
+    fn what_is_not_known_stays_as_written() {
+        let value = json!({"a": "x-${docker:network:n.id}", "b": 1});
+        let got = resolve::<()>(&value, &mut |_| Ok(Resolved::AfterApply)).unwrap();
+        assert_eq!(got.value, value);
+        assert_eq!(got.after_apply, vec![PropertyPath::key("a")]);
+    }
+}

@@ -1,0 +1,12 @@
+//! Swell: say what you want; it works out a plan over all your MCP servers, shows it, and rolls it out in waves.
+//!
+//! The modules stand in journey order. **A module may import only modules above it in this list**; `tests/docs/layers.rs` holds that.
+
+/// The words: names, addresses, references, resources, the graph.
+pub mod domain;
+
+/// What Swell says when something is wrong.
+pub mod diagnostic;
+
+/// Words in, frame out.
+pub mod intent;

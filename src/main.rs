@@ -1,0 +1,3 @@
+//! The `swell` binary: parse, build the app, dispatch, exit.
+
+fn main() {}
