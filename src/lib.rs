@@ -8,5 +8,14 @@ pub mod domain;
 /// What Swell says when something is wrong.
 pub mod diagnostic;
 
+/// A concrete list of resources: what a pattern generates, or what a user writes in a file.
+pub mod template;
+
+/// The servers and their resources.
+pub mod mcp;
+
+/// State: journal, snapshots, plans, locks.
+pub mod store;
+
 /// Words in, frame out.
 pub mod intent;
