@@ -1,6 +1,6 @@
 //! A plan: steps in waves towards a template, with everything that a review shows and an apply needs. It cannot run by itself.
 //!
-//! The same inputs give the same bytes and the same digest: there is no time, no id and no randomness in it.
+//! `plan/refresh` asks the servers, `plan/diff` compares, `plan/build` makes the steps. The same inputs give the same bytes and the same digest: there is no time, no id and no randomness in it.
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,12 @@ use crate::{
     mcp::Target,
     store::{Recipe, Recorded, RunKind},
 };
+
+pub mod build;
+
+pub mod diff;
+
+pub mod refresh;
 
 /// The version of the plan's format; a saved plan of another version is refused.
 pub const FORMAT: u32 = 1;
@@ -76,6 +82,9 @@ pub struct Step {
     /// The server's id, for update, delete and adopt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The idempotency key of an earlier attempt that may still arrive; a new attempt must use the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Property by property.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Change>,

@@ -98,6 +98,11 @@ impl KeyPress {
     }
 }
 
+/// What a [`KeyPress`] says when the deployment's name was typed.
+pub fn typed(name: &str) -> String {
+    format!("typed `{name}`")
+}
+
 /// The person at the other end of a face.
 #[async_trait]
 pub trait Human: Send + Sync {

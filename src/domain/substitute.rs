@@ -17,6 +17,8 @@ pub enum Known {
     Value(Value, Option<Address>),
     /// Not yet: it is known after the apply. The reference may have been completed (a shortened type written out).
     Later(Reference),
+    /// It is known and secret: the reference stays, and the executor puts the value in.
+    Sensitive(Reference),
 }
 
 /// A value after substitution.
@@ -103,6 +105,10 @@ fn scalar<E>(
                         Value::String(s) => written.push_str(&escape(&s)),
                         other => written.push_str(&escape(&other.to_string())),
                     }
+                }
+                Known::Sensitive(reference) => {
+                    out.secret.push(path.clone());
+                    written.push_str(&reference.to_string());
                 }
                 Known::Later(reference) => {
                     out.later.push(path.clone());
