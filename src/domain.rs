@@ -2,6 +2,8 @@
 //!
 //! Pure data. Nothing here touches a terminal, a clock, a file, a server or the environment.
 
+pub mod canonical;
+
 pub mod graph;
 
 pub mod name;
