@@ -14,6 +14,8 @@ pub mod resource;
 
 pub mod schema;
 
+pub mod text;
+
 pub use name::{Address, DeploymentName, NameError, ParameterName, PatternName, ResourceName, ResourceType, ServerName, ToolName};
 pub use path::PropertyPath;
 pub use reference::{Reference, ReferenceError, Scope, Segment};

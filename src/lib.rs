@@ -8,6 +8,9 @@ pub mod domain;
 /// What Swell says when something is wrong.
 pub mod diagnostic;
 
+/// Secrets: where their values come from, and the one place that takes them out of what is written.
+pub mod secret;
+
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
 
