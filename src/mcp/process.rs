@@ -97,7 +97,6 @@ pub(crate) struct Process {
     stderr: Arc<Mutex<VecDeque<String>>>,
     exited: watch::Receiver<Option<String>>,
     stop: CancellationToken,
-    pub(crate) pid: Option<u32>,
 }
 
 impl Process {
@@ -123,9 +122,9 @@ impl Process {
         let drained = tokio::spawn(drain(stderr, ring.clone()));
         let (tell, exited) = watch::channel(None);
         let stop = CancellationToken::new();
-        let pid = child.id();
-        tokio::spawn(supervise(child, Group(pid), stop.clone(), tell, drained));
-        Ok((Self { stderr: ring, exited, stop, pid }, Box::new(stdout), Box::new(stdin)))
+        let group = Group(child.id());
+        tokio::spawn(supervise(child, group, stop.clone(), tell, drained));
+        Ok((Self { stderr: ring, exited, stop }, Box::new(stdout), Box::new(stdin)))
     }
 
     /// Its last lines on stderr, cleaned.
