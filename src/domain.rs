@@ -17,6 +17,7 @@ pub mod resource;
 pub mod schema;
 
 pub mod substitute;
+pub mod text;
 
 pub use name::{Address, DeploymentName, NameError, ParameterName, PatternName, ResourceName, ResourceType, ServerName, ToolName};
 pub use path::PropertyPath;

@@ -10,6 +10,8 @@ pub mod diagnostic;
 
 /// Everything the engine says while it works.
 pub mod event;
+/// Secrets: where their values come from, and the one place that takes them out of what is written.
+pub mod secret;
 
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
