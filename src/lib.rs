@@ -22,3 +22,6 @@ pub mod intent;
 
 /// Parametrised recipes.
 pub mod pattern;
+
+/// Simulated servers with a persistent world.
+pub mod sandbox;
