@@ -30,3 +30,8 @@ pub mod plan;
 
 /// The plan as a person is shown it.
 pub mod review;
+/// Parametrised recipes.
+pub mod pattern;
+
+/// Simulated servers with a persistent world.
+pub mod sandbox;

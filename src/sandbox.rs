@@ -1,0 +1,8 @@
+//! Four simulated MCP servers over one persistent world: an OPNsense firewall, an AWS account, a docker host and a Kubernetes cluster.
+//!
+//! They speak the cross-MCP protocol over real MCP, check references as the real systems do, and can be told to fail. Nothing of the
+//! line imports them: to the engine they are servers like any other.
+
+mod catalogue;
+
+pub use catalogue::{SERVERS, type_table};
