@@ -28,3 +28,6 @@ pub mod plan;
 
 /// The plan as a person is shown it.
 pub mod review;
+
+/// Faces.
+pub mod ui;
