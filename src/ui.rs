@@ -12,13 +12,22 @@ mod details;
 
 pub mod graph;
 
+pub mod human;
+
+pub mod json;
+
 pub mod lines;
 
 pub mod review;
 
 pub mod rows;
 
+pub mod summary;
+
 pub mod value;
+
+#[cfg(test)]
+mod event_tests;
 
 #[cfg(test)]
 mod fixtures;

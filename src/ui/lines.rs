@@ -62,6 +62,11 @@ impl Line {
         Self::new().add(tone, text)
     }
 
+    /// A line that a face has already rendered, colour included. Never for text from outside.
+    pub(super) fn rendered(text: &str) -> Self {
+        Self { spans: vec![(Tone::Plain, text.to_owned())] }
+    }
+
     /// Adds a piece; characters that a terminal would act upon are made visible.
     pub fn add(mut self, tone: Tone, text: &str) -> Self {
         self.push(tone, text);
