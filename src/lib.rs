@@ -35,3 +35,6 @@ pub mod pattern;
 
 /// Simulated servers with a persistent world.
 pub mod sandbox;
+
+/// Faces.
+pub mod ui;
