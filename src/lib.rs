@@ -11,6 +11,9 @@ pub mod diagnostic;
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
 
+/// Models.
+pub mod llm;
+
 /// The servers and their resources.
 pub mod mcp;
 
