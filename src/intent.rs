@@ -3,11 +3,28 @@
 //! Two parsers give the same [`Frame`]: the offline one (`intent/offline`) and the one that asks a model (`intent/llm`).
 //! Neither can do anything; the rest of the line decides what a frame leads to.
 
+use async_trait::async_trait;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diagnostic::Failure;
+
+pub mod llm;
+
 pub mod offline;
+
+pub mod scrub;
+
+/// Something that understands requests.
+#[async_trait]
+pub trait Parser: Send + Sync {
+    /// `offline`, or the model's name.
+    fn name(&self) -> &str;
+
+    /// Reads a request against what there is.
+    async fn parse(&self, text: &str, world: &World) -> Result<Frame, Failure>;
+}
 
 /// The four intents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -267,7 +284,8 @@ pub struct World {
 }
 
 /// What a parser must know of a pattern: taken from `patterns/*.yaml`, so that a new pattern needs no new code.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CatalogEntry {
     /// `wordpress-ha`.
     pub name: String,
@@ -284,7 +302,8 @@ pub struct CatalogEntry {
 }
 
 /// What a parser must know of a parameter.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CatalogParameter {
     /// `dbReplicas`; nested ones are dotted (`backup.schedule`).
     pub name: String,

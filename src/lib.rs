@@ -20,6 +20,8 @@ pub mod secret;
 pub mod template;
 
 // ── edges ──
+/// Models.
+pub mod llm;
 
 /// The servers and their resources.
 pub mod mcp;
