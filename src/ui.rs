@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub mod answer;
+
 mod details;
 
 pub mod graph;
@@ -24,6 +26,8 @@ pub mod rows;
 
 pub mod summary;
 
+pub mod terminal;
+
 pub mod value;
 
 #[cfg(test)]
@@ -34,6 +38,9 @@ mod fixtures;
 
 #[cfg(test)]
 mod review_tests;
+
+#[cfg(test)]
+mod terminal_tests;
 
 /// How text is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

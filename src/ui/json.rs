@@ -3,6 +3,7 @@
 //! The shapes are the serialised forms of the engine's own data; a field is added, never renamed. JSON escapes control characters by
 //! itself, so nothing is cleaned here: a script gets exactly what was said.
 
+use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::{
     diagnostic::{Diagnostic, Failure},
     event::{Event, Sink},
     intent::Question,
-    review::Review,
+    review::{Answer, Human, Level, Review},
 };
 
 /// A face for scripts.
@@ -34,6 +35,28 @@ impl JsonSink {
 impl Sink for JsonSink {
     fn emit(&self, event: Event) {
         self.write(&to_value(&event));
+    }
+}
+
+/// A script reads reviews and questions; it approves in other ways (a saved plan with `--yes`).
+#[async_trait]
+impl Human for JsonSink {
+    fn present(&self) -> bool {
+        false
+    }
+
+    async fn approve(&self, review: &Review) -> Answer {
+        self.show(review, Level::Details).await;
+        Answer::No
+    }
+
+    async fn show(&self, review: &Review, _: Level) {
+        self.write(&self::review(review));
+    }
+
+    async fn ask(&self, question: &Question) -> Option<String> {
+        self.write(&self::question(question));
+        None
     }
 }
 
