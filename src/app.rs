@@ -3,7 +3,6 @@
 //! Only this module reads the clock and makes ids; the environment and the folders are handed in by `main`.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -19,7 +18,7 @@ use crate::{
     domain::{Action, Address, Clock, DeploymentName, Scope, ServerName, Timestamp, ToolName},
     event::{Event, Sink},
     flow::RunOptions,
-    intent::offline::OfflineParser,
+    intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
     mcp::{
         ResourceServer, Servers,
         connection::{ConnectOptions, Connection, Endpoint},
@@ -31,7 +30,7 @@ use crate::{
     plan::refresh::OtherDeployments,
     policy::Policies,
     review::Human,
-    sandbox::{self, SandboxOptions, World},
+    sandbox::{self, SandboxOptions},
     secret::{Redactor, SecretStore},
     store::{Claim, Lock, Recorded, Store},
 };
@@ -47,6 +46,15 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         Timestamp::now()
     }
+}
+
+/// Which parser was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParserKind {
+    /// The built-in one.
+    Offline,
+    /// The model.
+    Model,
 }
 
 /// What the flags of the command line allow.
@@ -87,6 +95,8 @@ pub struct Parts {
     pub sink: Arc<dyn Sink>,
     /// Who answers.
     pub human: Arc<dyn Human>,
+    /// Which parser was asked for on the command line.
+    pub parser: Option<ParserKind>,
     /// 0, 1 or 2: how far the person wants to stop.
     pub stop: watch::Receiver<u8>,
 }
@@ -101,6 +111,7 @@ pub struct App {
     policies: OnceLock<Policies>,
     offline: OnceLock<OfflineParser>,
     secrets: Arc<SecretStore>,
+    model: Option<LlmParser>,
 }
 
 impl App {
@@ -174,6 +185,22 @@ impl App {
     /// The offline parser, trained on the catalogue.
     pub fn offline(&self) -> &OfflineParser {
         self.offline.get_or_init(|| OfflineParser::new(&self.catalog().entries()))
+    }
+
+    /// What a request means: the model if one is configured (and wanted), else the offline parser, which is also what answers when
+    /// the model cannot be reached.
+    pub async fn understand(&self, text: &str, world: &World) -> Frame {
+        let Some(model) = self.model.as_ref().filter(|_| self.parts.parser != Some(ParserKind::Offline)) else {
+            return self.offline().parse(text, world);
+        };
+        match model.parse(text, world).await {
+            Ok(frame) => frame,
+            Err(error) => {
+                let mut frame = self.offline().parse(text, world);
+                frame.notes.push(format!("the model did not answer ({error}); the offline parser did"));
+                frame
+            }
+        }
     }
 
     /// Folders of the user and of the project that hold one kind of file, lowest layer first.
@@ -299,7 +326,7 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
         let folder = world_folder(&parts.config.data);
         let (kind, latency) = (kind.clone(), parts.config.sandbox_latency);
         return Ok(Endpoint::Local(Arc::new(move || {
-            let world = World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
+            let world = sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
             Some(sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() }))
         })));
     }

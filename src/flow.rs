@@ -26,7 +26,7 @@ use crate::{
     policy,
     review::{Answer, Level, Review},
     secret::Generate,
-    store::{Recipe, RunEnd, RunHeader, RunId, RunKind, Snapshot, StoredPlan, Unsettled},
+    store::{Gone, Recipe, RunEnd, RunHeader, RunId, RunKind, Snapshot, StoredPlan, Unsettled},
     template::{Template, check::check},
 };
 
@@ -86,7 +86,7 @@ pub fn from_file(app: &App, path: &Path, vars: &IndexMap<String, Value>, name: O
     if let Some(name) = name {
         template.name = name.parse::<DeploymentName>().map_err(|e| usage(&e.to_string()))?;
     }
-    Ok(wanted(template, RunKind::Apply, format!("swell plan -f {shown}")))
+    Ok(of_template(template, RunKind::Apply, format!("swell plan -f {shown}")))
 }
 
 /// From a pattern and what was said about its parameters.
@@ -106,7 +106,7 @@ pub async fn from_pattern(
     };
     let expansion = pattern::expand(&entry.pattern, &bound, &setting.available)?;
     let kind = if entry.pattern.runbook { RunKind::Runbook } else { RunKind::Apply };
-    let mut wanted = wanted(expansion.template, kind, request);
+    let mut wanted = of_template(expansion.template, kind, request);
     wanted.notes = expansion.notes;
     wanted.parameters = bound.parameters.iter().map(note).collect();
     wanted.recipe.pattern = Some(entry.pattern.name.to_string());
@@ -127,7 +127,7 @@ pub async fn from_deployment(app: &App, snapshot: &Snapshot, changed: IndexMap<S
             from_pattern(app, &pattern, said, Some(snapshot.deployment.clone()), request).await
         }
         None => {
-            let mut wanted = wanted(desired::last_wanted(snapshot), RunKind::Apply, request);
+            let mut wanted = of_template(desired::last_wanted(snapshot), RunKind::Apply, request);
             if let Some((name, _)) = changed.first() {
                 return Err(Failure::from(
                     Diagnostic::error("deployment::no-pattern", "The deployment has no parameters")
@@ -145,17 +145,18 @@ pub async fn from_deployment(app: &App, snapshot: &Snapshot, changed: IndexMap<S
 
 /// Nothing: a destroy.
 pub fn nothing(deployment: &DeploymentName, request: String) -> Wanted {
-    wanted(desired::nothing(deployment), RunKind::Destroy, request)
+    of_template(desired::nothing(deployment), RunKind::Destroy, request)
 }
 
 /// What an older snapshot had.
 pub fn from_snapshot(snapshot: &Snapshot, kind: RunKind, request: String) -> Wanted {
-    let mut wanted = wanted(desired::from_snapshot(snapshot), kind, request);
+    let mut wanted = of_template(desired::from_snapshot(snapshot), kind, request);
     wanted.recipe = Recipe { template: wanted.recipe.template.clone(), ..snapshot.recipe.clone() };
     wanted
 }
 
-fn wanted(template: Template, kind: RunKind, request: String) -> Wanted {
+/// From a template that is at hand.
+pub fn of_template(template: Template, kind: RunKind, request: String) -> Wanted {
     let recipe = Recipe { template: serde_json::to_value(&template).unwrap_or(Value::Null), ..Recipe::default() };
     Wanted { template, kind, recipe, notes: Vec::new(), parameters: Vec::new(), foreign: Foreign::Refuse, request, parser: None, bound: None }
 }
@@ -547,7 +548,7 @@ pub enum Resumed {
 /// Works out the rest of the last run: what is unknown is settled by reading back, what was not done is planned again.
 pub async fn rest(app: &App, deployment: &DeploymentName) -> Result<Resumed, Failure> {
     let store = app.store();
-    let Some(last) = store.runs(Some(deployment)).await?.into_iter().max_by_key(|r| (r.began_at, r.header.id.clone())) else {
+    let Some(last) = store.runs(deployment).await?.into_iter().max_by_key(|r| (r.began_at, r.header.id.clone())) else {
         return Err(no_deployment(app, deployment.as_str()).await);
     };
     let ended_well = last.end.as_ref().is_some_and(|e| e.failed + e.unknown + e.skipped == 0 && !e.interrupted);
@@ -561,7 +562,7 @@ pub async fn rest(app: &App, deployment: &DeploymentName) -> Result<Resumed, Fai
     };
     let approved: Plan = serde_json::from_slice(&stored.bytes).map_err(|e| Failure::from(Diagnostic::bug("resume::plan", format!("A stored plan cannot be read: {e}."))))?;
     let template: Template = serde_json::from_value(approved.recipe.template.clone()).unwrap_or_else(|_| desired::nothing(deployment));
-    let mut wanted = wanted(template, approved.kind, last.header.request.clone());
+    let mut wanted = of_template(template, approved.kind, last.header.request.clone());
     wanted.recipe = approved.recipe.clone();
     wanted.bound = serde_json::from_value(approved.recipe.provenance.clone()).ok();
     let (plan, warnings) = plan_from(app, &wanted, snapshot.as_ref()).await?;
@@ -601,7 +602,7 @@ pub async fn older(app: &App, deployment: &DeploymentName, number: Option<u64>) 
 
 /// The diagnostic of a deployment that is not there, with the nearest name.
 pub async fn no_deployment(app: &App, name: &str) -> Failure {
-    let all = app.store().deployments(false).await.unwrap_or_default();
+    let all = app.store().deployments(Gone::Hidden).await.unwrap_or_default();
     let names: Vec<&str> = all.iter().map(|d| d.name.as_str()).collect();
     let mut d = Diagnostic::error("deployment::not-found", "There is no such deployment")
         .fact("deployment", crate::domain::text::clean(name, 80))
@@ -615,12 +616,12 @@ pub async fn no_deployment(app: &App, name: &str) -> Failure {
 
 /// A deployment by name, or the only one.
 pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Failure> {
-    let all = app.store().deployments(true).await?;
+    let all = app.store().deployments(Gone::Listed).await?;
     match name {
         Some(name) if all.iter().any(|d| d.name.as_str() == name) => name.parse().map_err(|e: crate::domain::NameError| usage(&e.to_string())),
         Some(name) => Err(no_deployment(app, name).await),
         None => {
-            let here: Vec<_> = app.store().deployments(false).await?;
+            let here: Vec<_> = app.store().deployments(Gone::Hidden).await?;
             match here.as_slice() {
                 [one] => Ok(one.name.clone()),
                 _ => Err(Failure::from(

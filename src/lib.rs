@@ -46,6 +46,9 @@ pub mod plan;
 /// The plan as a person is shown it.
 pub mod review;
 
+/// Rules that a plan is held against.
+pub mod policy;
+
 /// The one place where a plan becomes one that can run.
 pub mod approval;
 
@@ -70,3 +73,9 @@ pub mod app;
 
 /// THE LINE, top to bottom; start reading here.
 pub mod flow;
+
+/// The read-only branch: query and troubleshoot.
+pub mod inspect;
+
+/// One turn of the conversation.
+pub mod chat;

@@ -298,7 +298,7 @@ pub(super) async fn with_secrets(
         let live = server.read(&key).await.map_err(|e| e.message().to_owned())?.ok_or_else(|| format!("{address} is gone"))?;
         let value = live.lookup(&path).ok_or_else(|| format!("{address} has no `{path}`"))?;
         if let Value::String(text) = &value {
-            secrets.redactor().learn(&format!("{address}.{path}"), text);
+            secrets.redactor().learn(&format!("{address}.{path}"), &secrecy::SecretString::from(text.as_str()));
         }
         fetched.insert((address, path.to_string()), value);
     }
@@ -337,7 +337,7 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
 pub(super) fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
     let hide = |map: &mut Properties, sensitive: &[String]| {
         for (name, value) in map.iter_mut() {
-            *value = if sensitive.contains(name) && !value.is_null() { Value::String("‹secret›".into()) } else { secrets.redactor().value(value) };
+            *value = if sensitive.contains(name) && !value.is_null() { Value::String("‹secret›".into()) } else { secrets.redactor().json(value) };
         }
     };
     let sensitive = record.sensitive.clone();

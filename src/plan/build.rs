@@ -23,7 +23,7 @@ use crate::{
     store::{Recipe, Recorded, RunKind, Snapshot},
     template::{
         Template,
-        check::{Match, dependencies, graph, resolve_address},
+        link::{Match, dependencies, graph, resolve_address},
     },
 };
 

@@ -21,7 +21,8 @@ use crate::{
     store::{Recorded, Snapshot, Unsettled},
     template::{
         Template,
-        check::{Found, KnownAddresses, Match, resolve_address},
+        check::{Found, KnownAddresses},
+        link::{Match, resolve_address},
     },
 };
 
