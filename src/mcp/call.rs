@@ -172,7 +172,7 @@ async fn once(
         handle = session.peer.send_request_with_option(request, PeerRequestOptions::no_options()) => handle,
         () = tokio::time::sleep_until(idle_end.min(deadline)) => return Err(Lost::NotSent("the connection takes no more calls".to_owned())),
     };
-    let handle = handle.map_err(|e| Lost::NotSent(innermost(&e)))?;
+    let handle = handle.map_err(|_| Lost::NotSent("the connection was closed before it was sent".to_owned()))?;
     let token = handle.progress_token.0.to_string();
     let mut open = Open::new(session, &handle);
     let RequestHandle { mut rx, .. } = handle;

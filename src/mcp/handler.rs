@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     /// Questions before the person. A call does not time out while its server waits for them.
     pub(crate) asking: AtomicUsize,
+    /// Which life of a connection this is; no two in this process are the same.
+    pub(crate) life: u64,
     /// Counts changes of the list of tools.
     pub(crate) epoch: AtomicU64,
     one_question: Mutex<()>,
@@ -95,7 +97,9 @@ pub(crate) struct Shared {
 
 impl Handler {
     pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>) -> Self {
+        static LIVES: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
+            life: LIVES.fetch_add(1, Ordering::Relaxed),
             progress: broadcast::channel(256).0,
             notices: broadcast::channel(256).0,
             in_flight: AtomicUsize::new(0),
