@@ -25,6 +25,9 @@ use tokio::sync::{Mutex, broadcast};
 
 use crate::domain::{Properties, ServerName, text::clean};
 
+/// How many questions of one server may wait for the person; more are declined.
+const MAX_WAITING: usize = 4;
+
 /// A question that a server has for the person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
@@ -116,7 +119,7 @@ impl Handler {
 
     async fn answer(&self, request: ElicitRequestParams) -> ElicitResult {
         let Some(ask) = &self.ask else { return ElicitResult::new(ElicitationAction::Decline) };
-        if self.shared.in_flight.load(Ordering::Acquire) == 0 {
+        if self.shared.in_flight.load(Ordering::Acquire) == 0 || self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
             return ElicitResult::new(ElicitationAction::Decline);
         }
         let (message, wanted) = match request {
