@@ -51,6 +51,18 @@ enum Lost {
     Refused(Refusal, String),
 }
 
+impl Lost {
+    fn word(&self) -> &'static str {
+        match self {
+            Lost::NotSent(_) => "not sent",
+            Lost::Connection(_) => "lost",
+            Lost::GivenUp(_) => "given up",
+            Lost::Unusable(_) => "unusable",
+            Lost::Refused(..) => "refused",
+        }
+    }
+}
+
 impl Connection {
     /// Calls a tool. See [`CallError`] for what each failure means.
     pub async fn call(&self, tool: &ToolName, arguments: Properties, effect: Effect, control: &CallControl) -> Result<Reply, CallError> {
@@ -61,7 +73,12 @@ impl Connection {
                 Ok(session) => session,
                 Err(reason) => return Err(CallError::NotSent { server: self.name().clone(), reason }),
             };
-            let lost = match self.rounds(&session, tool, &arguments, control, deadline).await {
+            let started = Instant::now();
+            let outcome = self.rounds(&session, tool, &arguments, control, deadline).await;
+            // Never the arguments: they may hold secrets.
+            let (server, ms) = (self.name(), started.elapsed().as_millis());
+            tracing::debug!(%server, %tool, ?effect, ms, outcome = outcome.as_ref().map_or_else(Lost::word, |_| "done"), "called");
+            let lost = match outcome {
                 Ok(reply) => return Ok(reply),
                 Err(lost) => lost,
             };
@@ -172,7 +189,7 @@ async fn once(
         handle = session.peer.send_request_with_option(request, PeerRequestOptions::no_options()) => handle,
         () = tokio::time::sleep_until(idle_end.min(deadline)) => return Err(Lost::NotSent("the connection takes no more calls".to_owned())),
     };
-    let handle = handle.map_err(|e| Lost::NotSent(innermost(&e)))?;
+    let handle = handle.map_err(|_| Lost::NotSent("the connection was closed before it was sent".to_owned()))?;
     let token = handle.progress_token.0.to_string();
     let mut open = Open::new(session, &handle);
     let RequestHandle { mut rx, .. } = handle;

@@ -13,7 +13,11 @@ use rmcp::{
     model::{ErrorCode, ProtocolVersion},
     service::{ClientCacheConfig, ClientInitializeError, Peer, RunningService},
 };
-use tokio::{io::DuplexStream, sync::Mutex, time::Instant};
+use tokio::{
+    io::DuplexStream,
+    sync::{Mutex, Notify},
+    time::Instant,
+};
 
 use super::{
     ConnectError,
@@ -77,6 +81,8 @@ pub struct Connection {
     session: Mutex<Option<Arc<Session>>>,
     /// The last failure to connect, and when it was.
     failed: StdMutex<Option<(Instant, ConnectError)>>,
+    /// Ends an attempt to connect when the connection is closed meanwhile.
+    closing: Notify,
 }
 
 /// One life of a connection.
@@ -133,7 +139,7 @@ impl Session {
 impl Connection {
     /// Names a server and where it is. Nothing is started before the first use.
     pub fn new(name: ServerName, endpoint: Endpoint, options: ConnectOptions) -> Arc<Self> {
-        Arc::new(Self { name, endpoint, options, session: Mutex::new(None), failed: StdMutex::new(None) })
+        Arc::new(Self { name, endpoint, options, session: Mutex::new(None), failed: StdMutex::new(None), closing: Notify::new() })
     }
 
     /// Connects to a server at the other end of a stream. Once lost, it cannot be made anew.
@@ -180,15 +186,16 @@ impl Connection {
     }
 
     /// Counts changes that make kept types stale: the server said that its tools changed, or was connected anew.
-    pub(crate) async fn epoch(&self) -> (usize, u64) {
+    pub(crate) async fn epoch(&self) -> (u64, u64) {
         match &*self.session.lock().await {
-            Some(session) => (Arc::as_ptr(session.shared()) as usize, session.shared().epoch.load(Ordering::Acquire)),
+            Some(session) => (session.shared().life, session.shared().epoch.load(Ordering::Acquire)),
             None => (0, 0),
         }
     }
 
     /// Ends the connection and, for a child process, its whole group. The next use connects again.
     pub async fn close(&self) {
+        self.closing.notify_waiters();
         let session = self.session.lock().await.take();
         if let Some(session) = session {
             session.close().await;
@@ -207,7 +214,13 @@ impl Connection {
         {
             return Err(error.clone());
         }
-        let result = self.open().await;
+        let result = tokio::select! {
+            result = self.open() => result,
+            () = self.closing.notified() => {
+                let reason = "it was closed while it was being connected".to_owned();
+                Err(ConnectError::Handshake { server: self.name.clone(), reason, stderr: Vec::new() })
+            }
+        };
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(|e| (Instant::now(), e.clone()));
         let session = Arc::new(result?);
         *current = Some(session.clone());

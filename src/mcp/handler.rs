@@ -25,6 +25,9 @@ use tokio::sync::{Mutex, broadcast};
 
 use crate::domain::{Properties, ServerName, text::clean};
 
+/// How many questions of one server may wait for the person; more are declined.
+const MAX_WAITING: usize = 4;
+
 /// A question that a server has for the person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
@@ -88,6 +91,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     /// Questions before the person. A call does not time out while its server waits for them.
     pub(crate) asking: AtomicUsize,
+    /// Which life of a connection this is; no two in this process are the same.
+    pub(crate) life: u64,
     /// Counts changes of the list of tools.
     pub(crate) epoch: AtomicU64,
     one_question: Mutex<()>,
@@ -95,7 +100,9 @@ pub(crate) struct Shared {
 
 impl Handler {
     pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>) -> Self {
+        static LIVES: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
+            life: LIVES.fetch_add(1, Ordering::Relaxed),
             progress: broadcast::channel(256).0,
             notices: broadcast::channel(256).0,
             in_flight: AtomicUsize::new(0),
@@ -112,7 +119,7 @@ impl Handler {
 
     async fn answer(&self, request: ElicitRequestParams) -> ElicitResult {
         let Some(ask) = &self.ask else { return ElicitResult::new(ElicitationAction::Decline) };
-        if self.shared.in_flight.load(Ordering::Acquire) == 0 {
+        if self.shared.in_flight.load(Ordering::Acquire) == 0 || self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
             return ElicitResult::new(ElicitationAction::Decline);
         }
         let (message, wanted) = match request {

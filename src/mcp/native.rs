@@ -45,7 +45,7 @@ pub struct NativeServer {
 
 /// Types, and at which epoch of the connection they were read.
 struct Kept {
-    epoch: (usize, u64),
+    epoch: (u64, u64),
     types: Arc<TypeTable>,
 }
 

@@ -49,29 +49,17 @@ pub(super) struct Fake {
     seen: Arc<Mutex<Vec<Value>>>,
     changed: watch::Sender<()>,
     connections: Arc<AtomicUsize>,
-    buffer: usize,
 }
 
 impl Fake {
     /// `script` is given method (or the tool's name for a call) and the whole message; nothing means silence, except that handshake
     /// and listing have good answers.
     pub(super) fn new(script: impl Fn(&str, &Value) -> Vec<Do> + Send + Sync + 'static) -> Self {
-        Self {
-            script: Arc::new(script),
-            seen: Arc::default(),
-            changed: watch::channel(()).0,
-            connections: Arc::default(),
-            buffer: 64 * 1024,
-        }
-    }
-
-    pub(super) fn with_buffer(mut self, buffer: usize) -> Self {
-        self.buffer = buffer;
-        self
+        Self { script: Arc::new(script), seen: Arc::default(), changed: watch::channel(()).0, connections: Arc::default() }
     }
 
     pub(super) fn stream(&self) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(self.buffer);
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
         self.connections.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(self.clone().serve(ours));
         theirs

@@ -82,6 +82,17 @@ async fn one_that_hangs_dies_or_lies_does_not_hold_up_the_others() {
 }
 
 #[tokio::test]
+async fn closing_does_not_wait_for_a_server_that_is_silent() {
+    let silent = Fake::new(|_, _| vec![Do::Sleep(1)]);
+    let c = silent.connection(quick(60_000));
+    let (connected, ()) = tokio::join!(c.connect(), async {
+        silent.until("initialize").await;
+        c.close().await;
+    });
+    assert!(matches!(connected, Err(ConnectError::Handshake { .. })));
+}
+
+#[tokio::test]
 async fn a_stream_that_was_lost_cannot_be_made_anew() {
     let fake = Fake::new(|what, _| if what == "bye" { vec![Do::Die] } else { vec![] });
     let c = Connection::connect_duplex(server("fake"), fake.stream(), quick(1000)).await.unwrap();
