@@ -19,3 +19,6 @@ pub mod store;
 
 /// Words in, frame out.
 pub mod intent;
+
+/// Faces: everything that is shown.
+pub mod ui;
