@@ -363,3 +363,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 #[path = "diagnostic_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "fixture_tests.rs"]
+mod fixture_tests;
