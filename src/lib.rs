@@ -79,3 +79,5 @@ pub mod inspect;
 
 /// One turn of the conversation.
 pub mod chat;
+/// Faces: everything that is shown.
+pub mod ui;

@@ -169,3 +169,6 @@ mod tests {
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[])).width, 100);
     }
 }
+//! What a person sees. Only this module and its children make text for the screen.
+
+pub mod diagnostic;

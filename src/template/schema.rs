@@ -5,7 +5,11 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use jsonschema::{PatternOptions, Validator, error::ValidationErrorKind as Kind, paths::LocationSegment};
+use jsonschema::{
+    JsonType, PatternOptions, Validator,
+    error::{TypeKind, ValidationErrorKind as Kind},
+    paths::LocationSegment,
+};
 use serde_json::Value;
 
 use super::{Origin, Span, reader::listed};
@@ -300,7 +304,7 @@ fn shortened(text: &str, most: usize) -> String {
 /// A few words to stand beside the caret.
 fn label_of(kind: &Kind, instance: &Value, message: &str) -> String {
     match kind {
-        Kind::Type { .. } => format!("must be {}", wanted_type(message)),
+        Kind::Type { kind } => format!("must be {}", wanted_type(kind)),
         Kind::Enum { options } => format!("must be {}", choices(options)),
         Kind::Constant { expected_value } => format!("must be {expected_value}"),
         Kind::Minimum { limit } => format!("must be {limit} or more"),
@@ -330,20 +334,21 @@ fn sentence_of(kind: &Kind, instance: &Value, message: &str) -> String {
     if label.starts_with("must") { format!("{label}{is}") } else { label }
 }
 
-/// The wanted types out of `"x" is not of type "integer"` or `… not of types "integer", "null"`.
-fn wanted_type(message: &str) -> String {
-    let types = message.rsplit_once("of type").map_or(message, |(_, types)| types.trim_start_matches('s'));
-    let words: Vec<&str> = types.split(['"', ',', ' ']).filter(|w| !w.is_empty()).collect();
-    let article = |w: &str| match w {
-        "integer" => "a whole number".to_owned(),
-        "boolean" => "`true` or `false`".to_owned(),
-        "string" => "a text".to_owned(),
-        "array" => "a list".to_owned(),
-        "object" => "a map".to_owned(),
-        "number" => "a number".to_owned(),
-        other => other.to_owned(),
+/// The wanted types in plain words.
+fn wanted_type(kind: &TypeKind) -> String {
+    let word = |t: JsonType| match t {
+        JsonType::Null => "empty",
+        JsonType::Boolean => "`true` or `false`",
+        JsonType::Integer => "a whole number",
+        JsonType::Number => "a number",
+        JsonType::String => "a text",
+        JsonType::Array => "a list",
+        JsonType::Object => "a map",
     };
-    words.into_iter().map(article).collect::<Vec<_>>().join(" or ")
+    match kind {
+        TypeKind::Single(one) => word(*one).to_owned(),
+        TypeKind::Multiple(all) => all.iter().map(word).collect::<Vec<_>>().join(" or "),
+    }
 }
 
 fn choices(options: &Value) -> String {
