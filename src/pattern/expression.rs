@@ -11,6 +11,7 @@ use std::{
 use indexmap::IndexMap;
 use minijinja::{
     Environment, ErrorKind, Output, State, UndefinedBehavior,
+    syntax::SyntaxConfig,
     value::{Object, ObjectRepr, Value as Data, ValueKind},
 };
 use serde_json::Value;
@@ -80,6 +81,10 @@ impl Engine {
         env.set_undefined_behavior(UndefinedBehavior::Strict);
         env.set_fuel(Some(FUEL));
         env.set_recursion_limit(64);
+        // A configuration file that loses its last newline is another file.
+        if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+            env.set_syntax(syntax);
+        }
         env.set_formatter(insert);
         // These make or undo "safe" strings, which mean nothing here.
         for name in ["safe", "escape", "e"] {

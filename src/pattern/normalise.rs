@@ -71,6 +71,7 @@ fn by_schema(schema: &Value, value: &Value) -> Value {
         ("string", Value::Number(n)) => Value::String(n.to_string()),
         // `cache: no` is how people say `cache: none`.
         ("string", Value::Bool(false) | Value::Null) if lists(schema, "none") => Value::String("none".into()),
+        ("string", Value::String(text)) if lists(schema, "none") && switch(text) == Some(false) => Value::String("none".into()),
         ("string", Value::String(text)) => Value::String(synonym(schema, text)),
         ("", Value::String(text)) => any_of(schema, text).unwrap_or_else(|| value.clone()),
         _ => value.clone(),

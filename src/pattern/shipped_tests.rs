@@ -1,1 +1,53 @@
+use super::*;
+use crate::pattern::Catalog;
 
+fn types() -> BTreeMap<ServerName, Arc<TypeTable>> {
+    ["opnsense", "aws", "docker", "kubernetes"]
+        .iter()
+        .map(|name| (name.parse().unwrap(), Arc::new(crate::sandbox::type_table(name))))
+        .collect()
+}
+
+#[test]
+fn every_shipped_pattern_is_read_without_a_word() {
+    let catalog = Catalog::shipped();
+    let said: Vec<String> = catalog
+        .problems()
+        .iter()
+        .map(|d| format!("{}:{}: {} {} {:?}", d.source.as_ref().map_or("", |s| &s.file), d.source.as_ref().map_or(0, |s| s.line), d.code, d.detail, d.hints))
+        .collect();
+    assert_eq!(said.join("\n"), "");
+}
+
+#[test]
+fn every_shipped_pattern_passes_its_tests() {
+    let types = types();
+    let mut wrong = String::new();
+    for entry in Catalog::shipped().iter() {
+        for result in run_tests(&entry.pattern, &types) {
+            if !result.passed() {
+                wrong.push_str(&format!("{} / {}:\n  {}\n", result.pattern, result.name, result.problems.join("\n  ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Prints what every test makes, in the form of a `waves:` block, for writing tests: `cargo test print_waves -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints; asserts nothing"]
+fn print_waves() {
+    let types = types();
+    for entry in Catalog::shipped().iter() {
+        for result in run_tests(&entry.pattern, &types) {
+            eprintln!("#### {} / {}", result.pattern, result.name);
+            eprintln!("    waves:");
+            for wave in &result.waves {
+                eprintln!("      - [{}]", wave.join(", "));
+            }
+            for note in &result.notes {
+                eprintln!("# note: {note}");
+            }
+        }
+    }
+}
