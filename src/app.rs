@@ -19,6 +19,11 @@ use crate::{
     event::{Event, Sink},
     flow::RunOptions,
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
+    llm::{
+        Budget,
+        http::{HttpLlm, ModelConfig, RetryPolicy},
+        prompt::Prompts,
+    },
     mcp::{
         ResourceServer, Servers,
         connection::{ConnectOptions, Connection, Endpoint},
@@ -111,7 +116,7 @@ pub struct App {
     policies: OnceLock<Policies>,
     offline: OnceLock<OfflineParser>,
     secrets: Arc<SecretStore>,
-    model: Option<LlmParser>,
+    model: OnceLock<Option<LlmParser>>,
 }
 
 impl App {
@@ -129,7 +134,17 @@ impl App {
             servers.insert(server.clone());
             connections.push(server);
         }
-        Ok(Self { parts, store, servers, connections, catalog: OnceLock::new(), policies: OnceLock::new(), offline: OnceLock::new(), secrets })
+        Ok(Self {
+            parts,
+            store,
+            servers,
+            connections,
+            catalog: OnceLock::new(),
+            policies: OnceLock::new(),
+            offline: OnceLock::new(),
+            secrets,
+            model: OnceLock::new(),
+        })
     }
 
     /// The state.
@@ -190,7 +205,7 @@ impl App {
     /// What a request means: the model if one is configured (and wanted), else the offline parser, which is also what answers when
     /// the model cannot be reached.
     pub async fn understand(&self, text: &str, world: &World) -> Frame {
-        let Some(model) = self.model.as_ref().filter(|_| self.parts.parser != Some(ParserKind::Offline)) else {
+        let Some(model) = self.model().filter(|_| self.parts.parser != Some(ParserKind::Offline)) else {
             return self.offline().parse(text, world);
         };
         match model.parse(text, world).await {
@@ -201,6 +216,30 @@ impl App {
                 frame
             }
         }
+    }
+
+    /// The parser that asks the configured model; none if no model is configured or its settings are bad (which is said).
+    pub fn model(&self) -> Option<&LlmParser> {
+        let make = || -> Result<Option<LlmParser>, Failure> {
+            let Some(setting) = &self.config().model else { return Ok(None) };
+            let config = ModelConfig {
+                base_url: setting.base_url.clone(),
+                model: setting.model.clone(),
+                key: setting.key.clone(),
+                headers: Vec::new(),
+                timeout: Some(Duration::from_secs(setting.timeout)),
+            };
+            let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
+            let prompts = Prompts::load(&self.folders("prompts"))?;
+            Ok(Some(LlmParser::new(Arc::new(llm), Arc::new(prompts), setting.model.clone(), self.catalog().entries())))
+        };
+        let made = self.model.get_or_init(|| {
+            make().unwrap_or_else(|failure| {
+                failure.0.into_iter().for_each(|d| self.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
+                None
+            })
+        });
+        made.as_ref()
     }
 
     /// Folders of the user and of the project that hold one kind of file, lowest layer first.

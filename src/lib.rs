@@ -13,6 +13,9 @@ pub mod diagnostic;
 /// Everything the engine says while it works.
 pub mod event;
 
+/// Answers to questions, as data.
+pub mod answer;
+
 /// Secrets: where their values come from, and the one place that takes them out of what is written.
 pub mod secret;
 
@@ -79,5 +82,3 @@ pub mod inspect;
 
 /// One turn of the conversation.
 pub mod chat;
-/// Faces: everything that is shown.
-pub mod ui;

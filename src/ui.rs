@@ -12,6 +12,8 @@ pub mod answer;
 
 mod details;
 
+pub mod diagnostic;
+
 pub mod graph;
 
 pub mod human;
@@ -169,6 +171,3 @@ mod tests {
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[])).width, 100);
     }
 }
-//! What a person sees. Only this module and its children make text for the screen.
-
-pub mod diagnostic;

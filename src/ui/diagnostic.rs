@@ -8,22 +8,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style as Paint};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::Style;
 use crate::diagnostic::{Diagnostic, Hint, Severity, Source};
-
-/// How to render.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Whether to write colours.
-    pub color: bool,
-    /// Columns of the screen.
-    pub width: usize,
-}
-
-impl Default for Style {
-    fn default() -> Self {
-        Self { color: false, width: 80 }
-    }
-}
 
 /// The narrowest screen that is laid out for.
 const NARROWEST: usize = 30;
