@@ -5,4 +5,21 @@
 
 mod catalogue;
 
+mod engine;
+
+mod estate;
+
+mod evidence;
+
+mod fault;
+
+mod rules;
+
+mod view;
+
+mod world;
+
 pub use catalogue::{SERVERS, type_table};
+pub use fault::{Effect, Fault};
+pub use world::poke::Poke;
+pub use world::{DEFAULT_SEED, World, WorldError};
