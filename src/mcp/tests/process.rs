@@ -33,7 +33,7 @@ const HELLO: &str = r#"read -r line; echo '{"jsonrpc":"2.0","id":0,"result":{"pr
 #[tokio::test]
 async fn noise_is_tolerated_stderr_kept_and_the_environment_clean() {
     let script = format!(
-        r#"echo Starting; echo "warming \033[31mup" >&2; {HELLO} read -r call; echo "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":\"$CONFIGURED-$AWS_SECRET_ACCESS_KEY-\"}}]}}}}"; read -r end"#
+        r#"echo Starting; echo "warming \033[31mup" >&2; {HELLO} read -r call; echo "{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":\"$CONFIGURED-$AWS_SECRET_ACCESS_KEY-$CARGO_MANIFEST_DIR\"}}]}}}}"; read -r end"#
     );
     let c = shell(&script, 5000);
     let reply = c.call(&toolname("env"), none(), Effect::Change, &within(5000, 5000)).await.unwrap();
@@ -62,6 +62,23 @@ async fn a_death_in_the_middle_of_a_call_is_unknown_with_the_last_words() {
     let e = shell(&script, 5000).call(&toolname("create"), none(), Effect::Change, &within(5000, 5000)).await.unwrap_err();
     let CallError::Unknown { reason, .. } = &e else { panic!("{e:?}") };
     assert!(reason.contains("exit code 101") && reason.contains("panic: disk full"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_server_that_ended_between_two_calls_is_started_again_even_for_a_change() {
+    let answer = r#"read -r call; echo '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"ok"}]}}'"#;
+    let c = shell(&format!("{HELLO} {answer}"), 5000);
+    let session = c.session().await.unwrap();
+    for _ in 0..2 {
+        let reply = c.call(&toolname("create"), none(), Effect::Change, &within(5000, 5000)).await.unwrap();
+        assert_eq!(reply.text, "ok");
+        let until = tokio::time::Instant::now() + Duration::from_secs(5);
+        while !session.is_closed() && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(session.is_closed());
+    }
+    assert!(!std::ptr::eq(Arc::as_ptr(&session), Arc::as_ptr(&c.session().await.unwrap())));
 }
 
 /// Whether the process whose id is in that file is alive (and no zombie).
