@@ -104,11 +104,15 @@ pub fn bind(pattern: &Pattern, given: IndexMap<String, Said>, setting: &Setting)
     let said = binder.flatten(given);
     let deployment = binder.deployment(setting, &said);
     let mut bound = Bound { deployment, parameters: Vec::new() };
-    for parameter in pattern.leaves() {
+    // What was said comes first, so that a default may use any of it, wherever it is declared; then defaults, in order.
+    let leaves = pattern.leaves();
+    let has_default = |p: &Parameter| p.default.is_some() && said.get(&p.name).is_none_or(|s| s.value.is_null());
+    for parameter in leaves.iter().filter(|p| !has_default(p)).chain(leaves.iter().filter(|p| has_default(p))) {
         if let Some(settled) = binder.settle(parameter, &said, &bound) {
             bound.parameters.push(settled);
         }
     }
+    bound.parameters.sort_by_key(|b| leaves.iter().position(|p| p.name == b.name));
     // A check over parameters that are missing or wrong would only repeat what has been said.
     if binder.wrong == Unbound::default() {
         binder.checks(&bound);

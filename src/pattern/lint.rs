@@ -90,7 +90,9 @@ fn identifier(name: &str) -> bool {
 impl Linter<'_, '_> {
     /// Schemas and defaults. Gives the names that expressions may use.
     fn parameters(&mut self, pattern: &Pattern) -> BTreeSet<String> {
-        let mut scope = BTreeSet::from(["name".to_owned()]);
+        // A default may use what is always said, and what is declared before it.
+        let always = pattern.parameters.iter().filter(|p| p.required && !p.secret).map(|p| p.name.clone());
+        let mut scope: BTreeSet<String> = always.chain(["name".to_owned()]).collect();
         for parameter in &pattern.parameters {
             let taken = reserved(&parameter.name) || !identifier(&parameter.name);
             if taken {
