@@ -39,6 +39,9 @@ mod event_tests;
 mod fixtures;
 
 #[cfg(test)]
+mod graph_tests;
+
+#[cfg(test)]
 mod review_tests;
 
 #[cfg(test)]

@@ -4,6 +4,12 @@
 
 use std::collections::BTreeMap;
 
+mod layout;
+
+pub mod svg;
+
+pub mod text;
+
 use super::{
     Style,
     lines::{Line, Page, Tone},
