@@ -469,7 +469,7 @@ fn planned(review: &Review) -> Reply {
 }
 
 /// `e name=value` in a review: the pattern is bound again. What does not fit is said, and the plan stays as it was.
-async fn edited(app: &App, talk: &mut Conversation, wanted: Wanted, pairs: Vec<(String, String)>) -> Result<Wanted, Failure> {
+pub async fn edited(app: &App, talk: &mut Conversation, wanted: Wanted, pairs: Vec<(String, String)>) -> Result<Wanted, Failure> {
     let (Some(pattern), Some(bound)) = (wanted.recipe.pattern.clone(), wanted.bound.clone()) else {
         app.sink().emit(Event::Notice { text: "This plan came from a template file; change the file to change it.".into() });
         return Ok(wanted);
@@ -489,6 +489,21 @@ async fn edited(app: &App, talk: &mut Conversation, wanted: Wanted, pairs: Vec<(
     };
     problems.into_iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
     Ok(wanted)
+}
+
+/// A conversation about a plan that a command made.
+pub fn about(wanted: &Wanted) -> Conversation {
+    let frame = wanted.bound.as_ref().map(|bound| Frame {
+        intent: Some(Intent::Deploy),
+        verb: Some(Verb::Deploy),
+        pattern: wanted.recipe.pattern.clone(),
+        target: Target::One(wanted.template.name.to_string()),
+        params: bound.said(),
+        confidence: 1.0,
+        parser: "given".into(),
+        ..Frame::default()
+    });
+    Conversation { pending: frame, about: Some(wanted.template.name.to_string()), ..Conversation::default() }
 }
 
 /// Shows the open plan again and asks.

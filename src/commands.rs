@@ -291,8 +291,11 @@ pub async fn import(app: &App, args: &ImportArgs) -> Exit {
 pub async fn history(app: &App, out: &Out, args: &HistoryArgs) -> Exit {
     if args.verify {
         let report = app.store().verify().await?;
-        let sound = report.problems.is_empty();
-        out.data(&flow::verify_data(&report), || ui::show::verified(&flow::verify_data(&report), &out.screen.style));
+        let sound = report.broken.is_none();
+        out.data(&report, || match &report.broken {
+            None => format!("The journal is sound: {} entries, {} snapshots, head {}.\n", report.entries, report.snapshots, report.head),
+            Some(b) => format!("The journal is broken at entry {}: {}.\n", b.entry, b.what),
+        });
         return Ok(if sound { DONE } else { ExitClass::Refused.code() });
     }
     let names = match &args.deployment {

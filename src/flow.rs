@@ -721,3 +721,111 @@ pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'
 pub fn action_on(plan: &Plan, address: &Address) -> Option<Action> {
     plan.steps.iter().find(|s| s.address == *address).map(|s| if s.replace.is_some() { Action::Replace } else { s.action })
 }
+
+/// Parameters from a file: one object, YAML or JSON.
+pub fn parameters_file(path: &Path) -> Result<IndexMap<String, Value>, Failure> {
+    let text = crate::template::file::read_file(path)?;
+    let shown = path.display().to_string();
+    let node = crate::pattern::yaml::parse(&shown, &text).map_err(|d| Failure::from(*d))?;
+    match node.to_json() {
+        Value::Object(map) => Ok(map.into_iter().collect()),
+        _ => Err(usage(&format!("`{shown}` does not hold parameters (`name: value` lines)"))),
+    }
+}
+
+/// The snapshot before the last run; none if the last run made the first one.
+pub async fn before_last(app: &App, deployment: &DeploymentName) -> Result<Option<Snapshot>, Failure> {
+    let latest = app.store().latest(deployment).await?;
+    let Some(latest) = latest else { return Err(no_deployment(app, deployment.as_str()).await) };
+    Ok(app.store().snapshots(deployment).await?.into_iter().filter(|s| s.number < latest.number).max_by_key(|s| s.number))
+}
+
+/// Recorded against live, for one deployment. Changes nothing.
+pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<crate::plan::Drift>, Failure> {
+    let Some(snapshot) = app.store().latest(deployment).await? else { return Err(no_deployment(app, deployment.as_str()).await) };
+    let template = desired::from_snapshot(&snapshot);
+    let seen = observe(app.servers(), &template, Some(&snapshot), &app.others(), app.sink()).await;
+    let unreachable = needed_unreachable(&desired::nothing(deployment), Some(&snapshot), &seen);
+    if !unreachable.is_empty() {
+        return Err(unreachable.into());
+    }
+    if !seen.problems.is_empty() {
+        return Err(seen.problems.into());
+    }
+    Ok(crate::plan::refresh::drift(&snapshot, &seen))
+}
+
+/// Existing resources become part of a deployment: its last template with them added, as they are now.
+pub async fn import(app: &App, deployment: &DeploymentName, addresses: &[Address]) -> Result<Wanted, Failure> {
+    let snapshot = app.store().latest(deployment).await?;
+    let mut template = snapshot.as_ref().map_or_else(|| desired::nothing(deployment), desired::from_snapshot);
+    let types = app.types().await;
+    for address in addresses {
+        let server = app.server(&address.server)?;
+        let (_, def) = find_type(&types, &format!("{}:{}", address.server, address.kind))?;
+        let key = crate::mcp::Key { kind: address.kind.clone(), name: address.name.clone(), id: None };
+        let live = server.read(&key).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&address.server, &e)))?;
+        let Some(live) = live else {
+            return Err(Failure::from(
+                Diagnostic::error("import::not-found", "There is nothing to import")
+                    .address(address)
+                    .fact("resource", address.to_string())
+                    .detail(format!("`{}` has no `{}` of this name.", address.server, address.kind))
+                    .state("Nothing was changed."),
+            ));
+        };
+        let known = def.property_names();
+        let properties = live.properties.into_iter().filter(|(k, v)| known.contains(&k.as_str()) && !def.is_sensitive(k) && !v.is_null());
+        template.resources.retain(|r| r.address != *address);
+        template.resources.push(crate::domain::Resource {
+            address: address.clone(),
+            properties: properties.map(|(k, v)| (k, crate::domain::substitute::escape_all(&v))).collect(),
+            depends_on: Vec::new(),
+            lifecycle: crate::domain::Lifecycle::default(),
+            wait: None,
+            existing: crate::domain::Existing::Managed,
+        });
+    }
+    let recipe = snapshot.map(|s| s.recipe).unwrap_or_default();
+    let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let mut wanted = of_template(template, RunKind::Import, format!("swell import {deployment} {}", names.join(" ")));
+    wanted.recipe = Recipe { template: wanted.recipe.template.clone(), ..recipe };
+    wanted.foreign = Foreign::Adopt;
+    Ok(wanted)
+}
+
+/// Writes the missing end of an interrupted run that left nothing to do.
+pub async fn close_interrupted(app: &App, deployment: &DeploymentName) -> Result<(), Failure> {
+    let lock = app.lock(deployment, "resume").await?;
+    let closed = app.store().close_interrupted(&lock).await;
+    lock.release().await?;
+    closed?;
+    Ok(())
+}
+
+/// The diagnostic of an address that no deployment recorded.
+pub fn not_recorded(address: &Address) -> Failure {
+    Diagnostic::error("show::not-recorded", "No deployment has this resource")
+        .address(address)
+        .fact("resource", address.to_string())
+        .detail("It is in no snapshot. It may still be on its server.")
+        .next("See what is deployed:", "swell show")
+        .into()
+}
+
+/// Every resource that the servers list now, for `swell query`; servers that do not answer are left out and said.
+pub async fn live_rows(app: &App) -> Vec<crate::store::LiveRow> {
+    let lists = futures::future::join_all(app.servers().iter().map(|s| async move { (s.name().clone(), s.list(None).await) })).await;
+    let mut rows = Vec::new();
+    for (server, list) in lists {
+        match list {
+            Ok(all) => rows.extend(all.into_iter().filter_map(|live| {
+                let address = Address::new(server.clone(), live.kind, live.name.parse().ok()?);
+                let hide = |p| app.secrets().redactor().json(&Value::Object(p));
+                Some(crate::store::LiveRow { address, id: live.id, properties: hide(live.properties), outputs: hide(live.outputs) })
+            })),
+            Err(error) => app.sink().emit(Event::Warning { diagnostic: Box::new(crate::plan::refresh::unreachable(&server, &error)) }),
+        }
+    }
+    rows
+}

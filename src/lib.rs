@@ -82,3 +82,15 @@ pub mod inspect;
 
 /// One turn of the conversation.
 pub mod chat;
+
+/// The command line.
+pub mod cli;
+
+/// Each command, as one short function.
+pub mod commands;
+
+/// The conversation at the terminal.
+pub mod repl;
+
+/// What surrounds a command.
+pub mod shell;

@@ -19,7 +19,7 @@ use crate::{
         graph::Graph,
         substitute::{Known, Substituted, plain, substitute},
     },
-    mcp::{Health, Live, Status},
+    mcp::{Live, Status},
     store::{Recipe, Recorded, RunKind, Snapshot},
     template::{
         Template,
@@ -157,6 +157,7 @@ impl Builder<'_> {
         let Some(live) = self.inputs.observed.live.get(address) else { return };
         let substituted = self.substitute(&Value::Object(resource.properties.clone()), Some(address));
         secrets_of(&substituted.value, &mut self.secrets);
+        self.check_clear_secrets(resource, &kind, &substituted);
         let old = self.recorded.get(address).cloned();
         match (live, old) {
             (None, old) => {
@@ -235,8 +236,7 @@ impl Builder<'_> {
 
     fn note_drift(&mut self, address: &Address, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
         let changes = drifted(kind, &old.sent, &old.properties, &live.properties, ignore);
-        let unhealthy = (live.health == Health::Unhealthy || live.status == Status::Failed)
-            .then(|| crate::domain::text::clean(live.reason.as_deref().unwrap_or("the server gives no reason"), 300));
+        let unhealthy = super::refresh::trouble(live);
         if !changes.is_empty() || unhealthy.is_some() {
             self.drift.push(Drift { address: address.clone(), gone: false, changes, unhealthy });
         }
@@ -496,6 +496,26 @@ impl Builder<'_> {
             // It could not be read; that was reported.
             None => Known::Later(whole),
         })
+    }
+
+    /// A sensitive property holds a reference to a secret, never the secret itself: the plan, the journal and the screen would show it.
+    fn check_clear_secrets(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted) {
+        for name in kind.sensitive.iter().filter(|n| resource.properties.get(*n).is_some_and(|v| !v.is_null())) {
+            if substituted.is_secret(name) || substituted.is_later(name) {
+                continue;
+            }
+            let path = crate::domain::PropertyPath::key("properties").child(name);
+            self.problems.push(
+                Diagnostic::error("plan::clear-secret", "A secret stands in clear text")
+                    .address(&resource.address)
+                    .source(self.inputs.template.origin.source(&resource.address, &path, "must be `${secret:NAME}`"))
+                    .fact("resource", resource.address.to_string())
+                    .fact("property", name.clone())
+                    .detail("The type says that this property is secret. Written out, it would stand in the plan, in the state and on the screen.")
+                    .state("Nothing was planned, and the value was not stored.")
+                    .next("Store it, and write `${secret:NAME}` in its place:", "swell secrets set NAME"),
+            );
+        }
     }
 
     fn check_secrets(&mut self) {

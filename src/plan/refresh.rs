@@ -377,3 +377,29 @@ pub fn secrets_of(value: &serde_json::Value, out: &mut BTreeSet<String>) {
         }
     });
 }
+
+/// What changed behind Swell's back: recorded against live, resource by resource.
+pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<crate::plan::Drift> {
+    let mut all = Vec::new();
+    for old in snapshot.resources.values() {
+        let kind = seen.types.get(&old.address.server).and_then(|t| t.get(&old.address.kind));
+        match (seen.live.get(&old.address), kind) {
+            (Some(None), _) => all.push(crate::plan::Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None }),
+            (Some(Some(live)), Some(kind)) => {
+                let changes = super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, &old.lifecycle.ignore_changes);
+                let unhealthy = trouble(live);
+                if !changes.is_empty() || unhealthy.is_some() {
+                    all.push(crate::plan::Drift { address: old.address.clone(), gone: false, changes, unhealthy });
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// The server's words when a resource is there and does not work.
+pub fn trouble(live: &Live) -> Option<String> {
+    let bad = live.health == crate::mcp::Health::Unhealthy || live.status == crate::mcp::Status::Failed;
+    bad.then(|| crate::domain::text::clean(live.reason.as_deref().unwrap_or("the server gives no reason"), 300))
+}
