@@ -98,6 +98,7 @@ impl Store {
     /// Waits until all connections are closed, so that the file is complete without its side files.
     pub async fn close(&self) {
         self.inner.pool.close().await;
+        open::tidy(&self.inner.path).await;
     }
 
     fn now(&self) -> Timestamp {

@@ -3,14 +3,13 @@
 //! A file that fails a check is left exactly as it was.
 
 use std::{
-    io::Read,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, Connection, SqliteConnection,
+    ConnectOptions, Connection, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -55,26 +54,17 @@ impl Store {
     /// Opens the state with everything said.
     pub async fn open_with(path: impl AsRef<Path>, opening: Opening) -> Result<Store, StoreError> {
         let path = path.as_ref();
-        let db = |e| error::from_sqlx(e, path, During::Open);
-        make_or_check_file(path)?;
-
-        let mut plain =
-            SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(opening.busy_timeout).foreign_keys(true);
-        if let Some(pages) = opening.max_pages {
-            plain = plain.pragma("max_page_count", pages.to_string());
-        }
-        let mut first = plain.clone().connect().await.map_err(db)?;
-        let checked = prepare(&mut first, path).await;
-        first.close().await.map_err(db)?;
-        checked?;
-
-        let options = plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(opening.busy_timeout + Duration::from_secs(5))
-            .connect_with(options)
-            .await
-            .map_err(db)?;
+        make_file(path)?;
+        let deadline = tokio::time::Instant::now() + opening.busy_timeout;
+        let pool = loop {
+            match connect(path, &opening).await {
+                // Switching a new file to its write-ahead log is refused without waiting while another process looks at it.
+                Err(StoreError::Busy { .. }) if tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                other => break other?,
+            }
+        };
         let store = Store {
             inner: Arc::new(Inner {
                 pool,
@@ -97,19 +87,32 @@ impl Store {
     }
 }
 
-/// Makes an empty file, or looks at the first bytes of the one that is there.
-fn make_or_check_file(path: &Path) -> Result<(), StoreError> {
+async fn connect(path: &Path, opening: &Opening) -> Result<SqlitePool, StoreError> {
+    let db = |e| error::from_sqlx(e, path, During::Open);
+    let mut plain =
+        SqliteConnectOptions::new().filename(path).create_if_missing(false).busy_timeout(opening.busy_timeout).foreign_keys(true);
+    if let Some(pages) = opening.max_pages {
+        plain = plain.pragma("max_page_count", pages.to_string());
+    }
+    let mut first = plain.clone().connect().await.map_err(db)?;
+    let checked = prepare(&mut first, path).await;
+    first.close().await.map_err(db)?;
+    checked?;
+    SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(opening.busy_timeout + Duration::from_secs(5))
+        .connect_with(plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full))
+        .await
+        .map_err(db)
+}
+
+/// Makes an empty file if there is none.
+fn make_file(path: &Path) -> Result<(), StoreError> {
     let io = |e: std::io::Error| error::from_io(&e, path, During::Open);
     match std::fs::metadata(path) {
         Ok(found) if !found.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
-        Ok(found) if found.len() > 0 => {
-            let mut head = Vec::new();
-            std::fs::File::open(path).map_err(io)?.take(16).read_to_end(&mut head).map_err(io)?;
-            if head != b"SQLite format 3\0" {
-                return Err(StoreError::NotAState { path: path.to_owned(), reason: "it is not an SQLite database" });
-            }
-            return Ok(());
-        }
+        // What is in it is looked at through SQLite only: opening and closing the file in any other way would drop the locks that this
+        // process has on it through another store.
         Ok(_) => return Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(io(e)),
@@ -141,6 +144,11 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
         return Err(StoreError::NotAState { path: path.to_owned(), reason: "it is the database of another program" });
     }
     let size = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
+    let page: u64 = sqlx::query_scalar::<_, i64>("PRAGMA page_size").fetch_one(&mut *connection).await.map_err(db)?.unsigned_abs();
+    // SQLite fills a last page that was cut with zeros and goes on. It may be so only while a log lies beside the file.
+    if size % page.max(1) != 0 && !was_left_open(path) {
+        return Err(StoreError::Damaged { path: path.to_owned(), detail: "its last page is cut off".to_owned() });
+    }
     if tables > 0 && (size <= ALWAYS_CHECKED || was_left_open(path)) {
         let result: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut *connection).await.map_err(db)?;
         if result != "ok" {
@@ -164,6 +172,19 @@ fn was_left_open(path: &Path) -> bool {
     let mut wal = path.as_os_str().to_owned();
     wal.push("-wal");
     std::fs::metadata(wal).is_ok_and(|m| m.len() > 0)
+}
+
+/// Puts what is left in the write-ahead log into the file. Connections that close at the same moment each leave it to the other.
+pub(super) async fn tidy(path: &Path) {
+    if !was_left_open(path) {
+        return;
+    }
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(false);
+    if let Ok(mut last) = options.connect().await {
+        // Only a connection that has read knows of the log. Failing is harmless: the next opening finds the log and reads it.
+        let _ = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut last).await;
+        let _ = last.close().await;
+    }
 }
 
 /// The schema's version; 0 if there is none.

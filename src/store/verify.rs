@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures::TryStreamExt;
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::domain::DeploymentName;
 
@@ -40,8 +40,17 @@ const ROWS: &str = "SELECT number, at, deployment, run, body, previous, hash FRO
 impl Store {
     /// Checks the whole journal and all snapshots against each other, in one pass.
     pub async fn verify(&self) -> Result<VerifyReport, StoreError> {
+        let (mut tx, mut reading) = (self.read().await?, self.read().await?);
+        let report = self.walk(&mut tx, &mut reading).await;
+        // Both are ended here and not by being dropped: one that is dropped amid its rows outlives even a closed pool.
+        for open in [reading, tx] {
+            open.rollback().await.map_err(|e| self.error(e, During::Read))?;
+        }
+        report
+    }
+
+    async fn walk(&self, tx: &mut SqliteConnection, reading: &mut SqliteConnection) -> Result<VerifyReport, StoreError> {
         let db = |e| self.error(e, During::Read);
-        let mut tx = self.read().await?;
         let mut report = VerifyReport { head: GENESIS.to_owned(), ..VerifyReport::default() };
 
         // Which snapshots are due after which entry. Their bodies are read one at a time, so memory holds one snapshot for each deployment.
@@ -54,8 +63,7 @@ impl Store {
         let many = snapshots.len() != due.len();
 
         let mut folds: HashMap<DeploymentName, (Fold, u64)> = HashMap::new();
-        let mut reading = self.read().await?;
-        let mut rows = sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} ORDER BY number"))).fetch(&mut *reading);
+        let mut rows = sqlx::query(sqlx::AssertSqlSafe(format!("{ROWS} ORDER BY number"))).fetch(reading);
         while let Some(row) = rows.try_next().await.map_err(db)? {
             let entry = match self.link(&row, &report)? {
                 Ok(entry) => entry,
@@ -88,7 +96,7 @@ impl Store {
             }
         }
         drop(rows);
-        report.broken = self.last_checks(&mut tx, &report, many || !snapshots.is_empty()).await?;
+        report.broken = self.last_checks(tx, &report, many || !snapshots.is_empty()).await?;
         Ok(report)
     }
 
@@ -130,7 +138,7 @@ impl Store {
         self.parse("a snapshot", body).map(Some)
     }
 
-    async fn last_checks(&self, tx: &mut sqlx::SqliteConnection, report: &VerifyReport, stray: bool) -> Result<Option<Broken>, StoreError> {
+    async fn last_checks(&self, tx: &mut SqliteConnection, report: &VerifyReport, stray: bool) -> Result<Option<Broken>, StoreError> {
         let end = i64::try_from(report.entries).unwrap_or(i64::MAX);
         if stray {
             return Ok(Some(Broken { entry: end, what: "there is a snapshot that no entry of the journal made".to_owned() }));
