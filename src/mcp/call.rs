@@ -114,7 +114,7 @@ impl Connection {
         tokio::select! {
             biased;
             () = control.cancel.cancelled() => Err("it was cancelled before it was sent".to_owned()),
-            session = self.session() => session.map_err(|e| format!("there is no connection: {e}")),
+            session = self.session() => session.map_err(|e| e.in_brief()),
             () = tokio::time::sleep_until(deadline) => Err("there was no connection in time".to_owned()),
         }
     }

@@ -24,6 +24,7 @@ use super::{
     handler::{Ask, Handler, Shared},
     http::{HttpSpec, innermost},
     process::{Process, ProcessSpec},
+    watch::Watched,
     wire::{Ledger, LineTransport},
 };
 use crate::domain::{ServerName, text::clean_line};
@@ -92,6 +93,7 @@ pub(crate) struct Session {
     /// Only for byte streams; HTTP cannot know as much.
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) process: Option<Process>,
+    pub(crate) watched: Watched,
     client: Mutex<Option<RunningService<RoleClient, Handler>>>,
 }
 
@@ -294,7 +296,7 @@ impl Connection {
                 let peer = client.peer().clone();
                 // By default rmcp answers from its cache when the server fails: drift and health would be what once was.
                 peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
-                Ok(Session { peer, handler, ledger, process, client: Mutex::new(Some(client)) })
+                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), client: Mutex::new(Some(client)) })
             }
             Ok(Ok(Err(error))) => {
                 let other = other_lifecycle(&error);

@@ -86,6 +86,12 @@ impl ConnectError {
         }
     }
 
+    /// One sentence for the reason of a call that could not be sent.
+    pub(crate) fn in_brief(&self) -> String {
+        let last = self.stderr().last().map(|line| format!("; its last line on stderr: {line}")).unwrap_or_default();
+        format!("there is no connection: {self}{last}")
+    }
+
     /// The last lines that the program wrote on stderr.
     pub fn stderr(&self) -> &[String] {
         match self {

@@ -93,13 +93,10 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Whether a request certainly did not reach a server that acts on it.
 pub(crate) fn never_arrived(error: &(dyn std::error::Error + 'static)) -> bool {
-    use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpError};
+    use rmcp::transport::streamable_http_client::StreamableHttpError;
     let mut current = Some(error);
     while let Some(e) = current {
         if e.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_connect) {
-            return true;
-        }
-        if e.downcast_ref::<HttpStatusError>().is_some_and(|e| e.status == 429) {
             return true;
         }
         match e.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
@@ -108,6 +105,8 @@ pub(crate) fn never_arrived(error: &(dyn std::error::Error + 'static)) -> bool {
             ) => {
                 return true;
             }
+            // 429 is said before anything is done; other codes are not.
+            Some(StreamableHttpError::HttpStatus(status)) if status.status == 429 => return true,
             _ => current = e.source(),
         }
     }

@@ -128,10 +128,7 @@ impl Connection {
     pub async fn tools(&self) -> Result<ToolList, CallError> {
         let mut first = true;
         loop {
-            let session = self
-                .session()
-                .await
-                .map_err(|e| CallError::NotSent { server: self.name().clone(), reason: format!("there is no connection: {e}") })?;
+            let session = self.session().await.map_err(|e| CallError::NotSent { server: self.name().clone(), reason: e.in_brief() })?;
             match self.list(&session).await {
                 Err(ServiceError::TransportClosed | ServiceError::TransportSend(_)) if first => {
                     first = false;

@@ -1,6 +1,10 @@
 //! Notices about resources that change, from servers that offer them, in both protocol eras.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use rmcp::{
     model::{ServerNotification, SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams},
@@ -19,6 +23,9 @@ use super::{
 
 /// The longest time until a subscription stands.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many subscriptions are asked for at the same time.
+const AT_ONCE: usize = 16;
 
 /// Notices of one server. It ends when the connection is lost: read everything again, then watch again. Dropped, it unsubscribes.
 pub struct Watch {
@@ -40,16 +47,40 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.task.abort();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (peer, uris) = (self.session.peer.clone(), std::mem::take(&mut self.uris));
-        if uris.is_empty() || peer.is_transport_closed() {
+        let (session, uris) = (self.session.clone(), std::mem::take(&mut self.uris));
+        if uris.is_empty() || session.is_closed() {
             return;
         }
         runtime.spawn(async move {
             for uri in uris {
-                #[expect(deprecated, reason = "the only way in the older era")]
-                let _ = tokio::time::timeout(PATIENCE, peer.unsubscribe(UnsubscribeRequestParams::new(uri))).await;
+                if session.watched.leave(&uri) {
+                    #[expect(deprecated, reason = "the only way in the older era")]
+                    let _ = tokio::time::timeout(PATIENCE, session.peer.unsubscribe(UnsubscribeRequestParams::new(uri))).await;
+                }
             }
         });
+    }
+}
+
+/// How many watches of one session want each resource: the server knows only one subscription for all of them.
+#[derive(Default)]
+pub(crate) struct Watched(Mutex<HashMap<String, usize>>);
+
+impl Watched {
+    fn enter(&self, uri: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.to_owned()).or_default() += 1;
+    }
+
+    /// Whether that was the last one.
+    fn leave(&self, uri: &str) -> bool {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(count) = counts.get_mut(uri) else { return false };
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(uri);
+            return true;
+        }
+        false
     }
 }
 
@@ -57,7 +88,7 @@ impl Connection {
     /// Subscribes to resources and to changes of the tools. `None` if the server does not offer it: then only asking again helps.
     pub async fn watch(&self, uris: &[String]) -> Result<Option<Watch>, CallError> {
         let fail = |reason: String| CallError::NotSent { server: self.name().clone(), reason };
-        let session = self.session().await.map_err(|e| fail(format!("there is no connection: {e}")))?;
+        let session = self.session().await.map_err(|e| fail(e.in_brief()))?;
         if !self.info().await.is_some_and(|info| info.can_watch) {
             return Ok(None);
         }
@@ -94,11 +125,13 @@ async fn modern(session: Arc<Session>, uris: &[String]) -> Result<Watch, Service
 async fn older(session: Arc<Session>, uris: &[String]) -> Result<Watch, ServiceError> {
     // Listening before subscribing: a notice may come at once.
     let mut all = session.shared().notices.subscribe();
-    for uri in uris {
+    for some in uris.chunks(AT_ONCE) {
         #[expect(deprecated, reason = "the only way in the older era")]
-        let subscribed = tokio::time::timeout(PATIENCE, session.peer.subscribe(SubscribeRequestParams::new(uri.clone()))).await;
-        subscribed.map_err(|_| ServiceError::Timeout { timeout: PATIENCE })??;
+        let requests = some.iter().map(|uri| session.peer.subscribe(SubscribeRequestParams::new(uri.clone())));
+        let done = tokio::time::timeout(PATIENCE, futures::future::try_join_all(requests)).await;
+        done.map_err(|_| ServiceError::Timeout { timeout: PATIENCE })??;
     }
+    uris.iter().for_each(|uri| session.watched.enter(uri));
     let (tell, notices) = mpsc::channel(64);
     let (wanted, peer) = (uris.to_vec(), session.peer.clone());
     let task = tokio::spawn(async move {

@@ -316,3 +316,39 @@ async fn write_all(writer: &mut Writer, frame: &[u8], written: &mut usize) -> io
     }
     writer.flush().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn transport() -> LineTransport {
+        LineTransport::new(Box::new(tokio::io::empty()), Box::new(tokio::io::sink()), Arc::default())
+    }
+
+    #[test]
+    fn finds_the_id_of_a_reply_that_cannot_be_parsed() {
+        let id = |s: &str| id_in_prefix(s.as_bytes()).map(|id| id.to_string());
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":17,"result":{"#).as_deref(), Some("17"));
+        assert_eq!(id(r#"{"id" : 3, "jsonrpc":"2.0", "error":"#).as_deref(), Some("3"));
+        assert_eq!(id(r#"{"jsonrpc":"2.0","result":{"id":17"#), None, "an id inside the result is another thing");
+        assert_eq!(id(r#"{"id":3,"level":"info""#), None, "a log line");
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart() {
+        let mut t = transport();
+        t.accept(br#"[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","method":"notifications/tools/list_changed"},{"x":1}]"#);
+        assert_eq!((t.queue.len(), t.ledger.noise().0), (2, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_odd(line in proptest::collection::vec(any::<u8>(), 0..300), tail in ".{0,60}") {
+            let mut t = transport();
+            t.accept(&line);
+            t.accept(format!("{{\"jsonrpc\":\"2.0\",\"id\":1,{tail}").as_bytes());
+            t.accept(format!("{{\"jsonrpc\":\"2.0\",\"id\":{tail},\"result\":{{}}}}").as_bytes());
+        }
+    }
+}

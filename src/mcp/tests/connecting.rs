@@ -203,7 +203,15 @@ impl wiremock::Respond for Plain {
         let message: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
         let result = match (message["method"].as_str(), message["params"]["name"].as_str()) {
             (Some("initialize"), _) => {
-                json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "h", "version": "1"}})
+                let hello =
+                    json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "h", "version": "1"}});
+                let reply = json!({"jsonrpc": "2.0", "id": message["id"], "result": hello});
+                return wiremock::ResponseTemplate::new(200).set_body_json(reply).insert_header("mcp-session-id", "s1");
+            }
+            (Some("tools/call"), Some("expired")) => return wiremock::ResponseTemplate::new(404),
+            (Some("tools/call"), Some("busy")) => return wiremock::ResponseTemplate::new(429),
+            (Some("tools/call"), Some("private")) => {
+                return wiremock::ResponseTemplate::new(401).insert_header("www-authenticate", "Bearer");
             }
             (Some("tools/list"), _) => json!({"tools": [{"name": "a", "inputSchema": {}}, {"name": "b"}]}),
             (Some("tools/call"), Some("ok")) => json!({"content": [{"type": "text", "text": "{\"a\":1}"}]}),
@@ -229,6 +237,11 @@ async fn http_calls_work_and_a_bad_gateway_in_a_change_is_unknown() {
     assert_eq!((tools.tools.len(), tools.malformed.len()), (1, 1));
     let e = c.call(&toolname("fail"), none(), Effect::Change, &within(3000, 3000)).await.unwrap_err();
     assert!(matches!(e, CallError::Unknown { .. }), "{e:?}");
+    for tool in ["expired", "busy", "private"] {
+        let e = c.call(&toolname(tool), none(), Effect::Change, &within(3000, 3000)).await.unwrap_err();
+        assert!(matches!(e, CallError::NotSent { .. }), "{tool}: {e:?}");
+    }
+    c.call(&toolname("ok"), none(), Effect::Change, &within(3000, 3000)).await.unwrap();
     let calls = mock.received_requests().await.unwrap().iter().filter(|r| String::from_utf8_lossy(&r.body).contains("\"fail\"")).count();
     assert_eq!(calls, 1, "never replayed");
 }

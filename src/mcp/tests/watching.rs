@@ -21,7 +21,11 @@ async fn notices_come_until_the_connection_is_lost() {
     let uris = ["swell://s/t/a".to_owned()];
     let mut watch = c.watch(&uris).await.unwrap().unwrap();
     assert_eq!(watch.next().await, Some(Notice::ResourceUpdated(uris[0].clone())));
+    let second = c.watch(&uris).await.unwrap().unwrap();
     drop(watch);
+    c.call(&toolname("ping_tool"), none(), Effect::Read, &within(1000, 1000)).await.unwrap();
+    assert!(fake.seen("resources/unsubscribe").is_empty(), "another watch still wants it");
+    drop(second);
     fake.until("resources/unsubscribe").await;
 
     let mut watch = c.watch(&uris).await.unwrap().unwrap();
