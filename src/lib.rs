@@ -22,3 +22,6 @@ pub mod store;
 
 /// Words in, frame out.
 pub mod intent;
+
+/// Evals.
+pub mod eval;
