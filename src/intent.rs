@@ -355,3 +355,46 @@ pub enum Holds {
     #[default]
     Other,
 }
+
+/// One line of `swell eval predict`: what the scorer reads of a frame.
+pub fn prediction(id: &str, frame: &Frame, latency_ms: f64) -> Value {
+    let params: serde_json::Map<String, Value> = frame.params.iter().map(|(name, said)| (name.clone(), said.value.clone())).collect();
+    serde_json::json!({
+        "id": id,
+        "intent": frame.intent,
+        "pattern": frame.pattern,
+        "action": frame.verb,
+        "target": match &frame.target {
+            Target::None => Value::Null,
+            Target::One(name) => Value::from(name.as_str()),
+            Target::Many(names) => Value::from(names.clone()),
+        },
+        "params": params,
+        "confidence": (frame.confidence * 1e4).round() / 1e4,
+        "missing": frame.missing,
+        "clarify": frame.question.is_some(),
+        "out_of_scope": frame.out_of_scope,
+        "latency_ms": (latency_ms * 1e3).round() / 1e3,
+    })
+}
+
+/// What a parser is given for a case: the last thing that the person said, and the world around it.
+///
+/// A case has a `text`, or a `dialogue` whose last turn is the person's; earlier turns become the history. Deployments come from
+/// `context`. Fields that are missing or of the wrong shape are left empty.
+pub fn world_from_case(case: &Value) -> (String, World) {
+    let deployments = case.pointer("/context/deployments").and_then(Value::as_array).into_iter().flatten();
+    let deployments = deployments.filter_map(|d| serde_json::from_value(d.clone()).ok()).collect();
+    let mut history: Vec<Turn> = case
+        .get("dialogue")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|t| serde_json::from_value(t.clone()).ok())
+        .collect();
+    let text = match case.get("text").and_then(Value::as_str) {
+        Some(text) => text.to_owned(),
+        None => history.pop().map(|t| t.text).unwrap_or_default(),
+    };
+    (text, World { deployments, history, pending: None })
+}
