@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     diagnostic::{Diagnostic, Explain, Failure},
-    intent::{CatalogEntry, Frame, Parser, World, llm::LlmParser},
+    intent::{CatalogEntry, Parser, llm::LlmParser, prediction, world_from_case},
     llm::{LlmError, prompt::Prompts, recording::Recordings},
 };
 
@@ -197,38 +197,6 @@ impl ModelSuite {
     pub fn before(&self, case: &Case) {
         self.recordings.start_case(&case.id, case.is("provider_error"));
     }
-}
-
-// TEMPORARY until the offline parser's `intent::{world_from_case, prediction}` land.
-fn world_from_case(case: &Value) -> (String, World) {
-    let mut world = World::default();
-    if let Some(all) = case["context"]["deployments"].as_array() {
-        world.deployments = all.iter().filter_map(|d| serde_json::from_value(d.clone()).ok()).collect();
-    }
-    let mut text = case["text"].as_str().unwrap_or_default().to_owned();
-    if let Some(turns) = case["dialogue"].as_array() {
-        world.history = turns.iter().filter_map(|t| serde_json::from_value(t.clone()).ok()).collect();
-        text = world.history.pop().map(|t| t.text).unwrap_or_default();
-    }
-    (text, world)
-}
-
-fn prediction(id: &str, frame: &Frame, latency_ms: f64) -> Value {
-    use crate::intent::Provenance;
-    let said = frame
-        .params
-        .iter()
-        .filter(|(_, s)| matches!(s.provenance, Provenance::Said { .. } | Provenance::Context { .. } | Provenance::Given));
-    let target = match &frame.target {
-        crate::intent::Target::None => Value::Null,
-        other => json!(other),
-    };
-    json!({
-        "id": id, "intent": frame.intent, "pattern": frame.pattern, "action": frame.verb, "target": target,
-        "params": said.map(|(k, s)| (k.clone(), s.value.clone())).collect::<serde_json::Map<_, _>>(),
-        "confidence": frame.confidence, "missing": frame.missing, "clarify": frame.question.is_some(),
-        "out_of_scope": frame.out_of_scope, "latency_ms": latency_ms,
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::*;
-use crate::{intent::Intent, llm::recording::file};
+use crate::{
+    intent::{Frame, Intent, World},
+    llm::recording::file,
+};
 
 /// Answers by the first word of the request.
 struct FirstWord;
