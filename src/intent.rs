@@ -26,6 +26,17 @@ pub trait Parser: Send + Sync {
     async fn parse(&self, text: &str, world: &World) -> Result<Frame, Failure>;
 }
 
+#[async_trait]
+impl Parser for offline::OfflineParser {
+    fn name(&self) -> &str {
+        "offline"
+    }
+
+    async fn parse(&self, text: &str, world: &World) -> Result<Frame, Failure> {
+        Ok(offline::OfflineParser::parse(self, text, world))
+    }
+}
+
 /// The four intents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -358,7 +369,12 @@ pub enum Holds {
 
 /// One line of `swell eval predict`: what the scorer reads of a frame.
 pub fn prediction(id: &str, frame: &Frame, latency_ms: f64) -> Value {
-    let params: serde_json::Map<String, Value> = frame.params.iter().map(|(name, said)| (name.clone(), said.value.clone())).collect();
+    // Filling in guesses must not look like understanding, so what nobody said stands apart.
+    let settled = |p: &Provenance| matches!(p, Provenance::Said { .. } | Provenance::Context { .. } | Provenance::Given);
+    let (params, assumed): (Vec<_>, Vec<_>) = frame.params.iter().partition(|(_, said)| settled(&said.provenance));
+    let object = |all: Vec<(&String, &Said)>| {
+        all.into_iter().map(|(name, said)| (name.clone(), said.value.clone())).collect::<serde_json::Map<_, _>>()
+    };
     serde_json::json!({
         "id": id,
         "intent": frame.intent,
@@ -369,7 +385,8 @@ pub fn prediction(id: &str, frame: &Frame, latency_ms: f64) -> Value {
             Target::One(name) => Value::from(name.as_str()),
             Target::Many(names) => Value::from(names.clone()),
         },
-        "params": params,
+        "params": object(params),
+        "assumed": object(assumed),
         "confidence": (frame.confidence * 1e4).round() / 1e4,
         "missing": frame.missing,
         "clarify": frame.question.is_some(),

@@ -94,3 +94,5 @@ pub mod repl;
 
 /// What surrounds a command.
 pub mod shell;
+/// Evals.
+pub mod eval;

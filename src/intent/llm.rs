@@ -112,7 +112,7 @@ impl LlmParser {
 
     /// Never a guess: what could be made out stays, and the rest is asked.
     fn give_up(&self, unusable: Unusable, ask: &Ask<'_>) -> Frame {
-        let Some(mut frame) = unusable.partial.filter(|_| !unusable.about.is_empty()) else {
+        let Some(mut frame) = unusable.partial.map(|f| *f).filter(|_| !unusable.about.is_empty()) else {
             return self.question("That could not be made out. What should be done, in other words?");
         };
         let asks = unusable.about.iter().map(|name| ask.ask_for(frame.pattern.as_deref(), name)).collect::<Vec<_>>().join(" ");

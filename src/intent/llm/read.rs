@@ -27,7 +27,7 @@ pub(super) struct Unusable {
     /// Parameters whose values were the trouble.
     pub(super) about: Vec<String>,
     /// What is sound, if only values were the trouble.
-    pub(super) partial: Option<Frame>,
+    pub(super) partial: Option<Box<Frame>>,
 }
 
 impl Unusable {
@@ -126,7 +126,7 @@ impl Reading<'_> {
             return Ok(self.frame);
         }
         self.problems.truncate(MAX_PROBLEMS);
-        Err(Unusable { problems: self.problems, about: self.about, partial: Some(self.frame) })
+        Err(Unusable { problems: self.problems, about: self.about, partial: Some(Box::new(self.frame)) })
     }
 
     /// Whether the frame leads to a plan.
