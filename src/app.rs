@@ -4,7 +4,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -117,6 +120,18 @@ pub struct App {
     offline: OnceLock<OfflineParser>,
     secrets: Arc<SecretStore>,
     model: OnceLock<Option<LlmParser>>,
+    runs: AtomicUsize,
+}
+
+/// A run goes on while this lives.
+pub struct Running<'a> {
+    app: &'a App,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.app.runs.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl App {
@@ -144,6 +159,7 @@ impl App {
             offline: OnceLock::new(),
             secrets,
             model: OnceLock::new(),
+            runs: AtomicUsize::new(0),
         })
     }
 
@@ -300,6 +316,30 @@ impl App {
             Some(server) => server.tool(&address.kind, action),
             None => ToolName::new("unregistered").unwrap_or_else(|_| unreachable!("a constant name is good")),
         }
+    }
+
+    /// The chosen parser, for evals.
+    pub fn parser(&self) -> Result<&dyn crate::intent::Parser, Failure> {
+        match (self.parts.parser, self.model()) {
+            (Some(ParserKind::Model), Some(model)) => Ok(model),
+            (Some(ParserKind::Model), None) => Err(Failure::from(
+                Diagnostic::error("model::none", "No model is configured")
+                    .detail("`--parser llm` needs a model.")
+                    .next("Say which, for any OpenAI-compatible server:", "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1"),
+            )),
+            _ => Ok(self.offline()),
+        }
+    }
+
+    /// Marks a run as going on, until the guard is dropped.
+    pub fn running(&self) -> Running<'_> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        Running { app: self }
+    }
+
+    /// Whether a run goes on.
+    pub fn is_running(&self) -> bool {
+        self.runs.load(Ordering::SeqCst) > 0
     }
 
     /// Takes the lock of a deployment; says when it was taken over from a dead holder.

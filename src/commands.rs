@@ -10,17 +10,20 @@ use crate::{
     app::App,
     chat::{self, Conversation, Manner},
     cli::{
-        ApplyArgs, DestroyArgs, DriftArgs, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand, PlanArgs, RollbackArgs, RunArgs,
-        RunbookCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
+        ApplyArgs, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand, PlanArgs, RollbackArgs, RunArgs,
+        RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
+    eval,
     event::{Event, RunSummary},
     flow::{self, Decided, Draft, Resumed, RunOptions, Wanted},
     inspect,
+    intent::Parser,
     pattern::{self, describe},
     plan::build::Foreign,
     review::{Level, Review},
+    sandbox,
     store::{Gone, RunKind},
     ui::{self, Screen, graph::Picture, table::Table},
 };
@@ -543,6 +546,117 @@ pub fn secrets(app: &App, out: &Out, command: &SecretsCommand) -> Exit {
         SecretsCommand::List => {
             let names = app.secrets().names()?;
             out.data(&names, || names.iter().map(|n| format!("{n}\n")).collect());
+        }
+    }
+    Ok(DONE)
+}
+
+/// `swell eval …`.
+pub async fn eval(app: &App, out: &Out, command: &EvalCommand) -> Exit {
+    let parser = app.parser()?;
+    match command {
+        EvalCommand::Predict { file } => {
+            let text = if file == Path::new("-") { app.stdin_text()? } else { flow::read_large(file)? };
+            let mut lines = Vec::new();
+            eval::predict(text.as_bytes(), parser, &std::time::Instant::now, &mut lines).await?;
+            out.screen.print(&String::from_utf8_lossy(&lines));
+            Ok(DONE)
+        }
+        EvalCommand::Run { path, baseline, write_baseline } => eval_run(parser, out, path.as_deref(), baseline.as_deref(), write_baseline.as_deref()).await,
+        EvalCommand::Compare { a, b } => {
+            let read = |p: &Path| -> Result<eval::Report, Failure> { Ok(eval::Report::from_json(&flow::read_large(p)?)?) };
+            let comparison = eval::compare(&read(a)?, &read(b)?);
+            out.data(&comparison, || comparison.table());
+            Ok(DONE)
+        }
+    }
+}
+
+/// Every suite of a folder: the suite `model` from its recordings, the others with the chosen parser.
+async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline: Option<&Path>, write: Option<&Path>) -> Exit {
+    let root = path.unwrap_or_else(|| Path::new("evals"));
+    let suites = if root.is_file() { vec![eval::Suite::load(root)?] } else { eval::Suite::load_all(root)? };
+    let expected = match baseline {
+        Some(file) => Some(eval::Baseline::from_json(&flow::read_large(file)?)?),
+        None => None,
+    };
+    let mut written = expected.clone().unwrap_or_else(eval::Baseline::empty);
+    let mut reports = Vec::new();
+    let mut shut = false;
+    for suite in &suites {
+        let report = if suite.name == "model" {
+            let model = eval::ModelSuite::new(root, crate::llm::recording::Recordings::replay(root.join("recordings")))?;
+            let how = eval::Run { mode: "replay", clock: &std::time::Instant::now, before: &|case| model.before(case) };
+            eval::run(suite, &model.parser, &how).await
+        } else {
+            eval::run(suite, parser, &eval::Run { mode: "offline", clock: &std::time::Instant::now, before: &|_| {} }).await
+        };
+        let findings = expected.as_ref().map(|b| eval::gate(&report, b)).unwrap_or_default();
+        shut |= findings.iter().any(|f| f.level == eval::Level::Failure);
+        written.record(&report, suite.name == "model");
+        if !out.json {
+            out.screen.print(&report.table(out.screen.style.width));
+            findings.iter().for_each(|f| out.screen.print(&format!("{}\n", f.line())));
+        }
+        reports.push(json!({"report": report.json(), "findings": findings}));
+    }
+    if out.json {
+        out.data(&reports, String::new);
+    }
+    if let Some(file) = write {
+        flow::write_file(file, (written.json() + "\n").as_bytes())?;
+    }
+    Ok(if shut { ExitClass::Refused.code() } else { DONE })
+}
+
+/// `swell sandbox …`.
+pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out: &Out) -> Exit {
+    let open = || sandbox::World::open(folder).map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)));
+    match command {
+        SandboxCommand::Serve { server } => {
+            if !sandbox::SERVERS.contains(&server.as_str()) {
+                return Err(flow::usage(&format!("`{}` is not one of {}", crate::domain::text::clean(server, 40), sandbox::SERVERS.join(", "))));
+            }
+            sandbox::serve_stdio(server, open()?, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() }).await.map_err(|e| flow::usage(&e.to_string()))?;
+        }
+        SandboxCommand::Show => {
+            let objects = open()?.objects().map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+            out.data(&objects, || {
+                let cells = objects.iter().map(|l| vec![l.0.clone(), l.1.kind.to_string(), l.1.name.clone(), format!("{:?}", l.1.status).to_lowercase(), format!("{:?}", l.1.health).to_lowercase()]);
+                out.table(&["server", "type", "name", "status", "health"], cells.collect())
+            });
+        }
+        SandboxCommand::Reset => {
+            open()?.reset().map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+            out.screen.print("The simulated world is as it was at the beginning. Deployments that Swell recorded in it are gone from it.\n");
+        }
+        SandboxCommand::Poke { address, what, value } => {
+            let address: Address = address.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
+            let poke = match (what.as_str(), value.as_deref().and_then(|v| v.split_once('='))) {
+                ("kill", _) => sandbox::Poke::Kill,
+                ("delete", _) => sandbox::Poke::Delete,
+                ("restart", _) => sandbox::Poke::Restart,
+                ("set", Some((property, value))) => sandbox::Poke::SetProperty { property: property.to_owned(), value: flow::typed_value(value) },
+                _ => return Err(flow::usage("what happens is `kill`, `delete`, `restart` or `set property=value`")),
+            };
+            open()?
+                .poke(address.server.as_str(), address.kind.as_str(), address.name.as_str(), poke)
+                .map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+        }
+        SandboxCommand::Fault { fault } => {
+            let world = open()?;
+            let explain = |e: sandbox::WorldError| Failure::from(crate::diagnostic::Explain::explain(&e));
+            match fault.as_str() {
+                "list" => {
+                    let all = world.list_faults().map_err(explain)?;
+                    out.data(&all, || all.iter().map(|f| format!("{}\n", serde_json::to_string(f).unwrap_or_default())).collect());
+                }
+                "clear" => out.screen.print(&format!("{} cleared\n", world.clear_faults().map_err(explain)?)),
+                text => {
+                    let fault = serde_json::from_str(text).map_err(|e| flow::usage(&format!("the fault cannot be read: {e}")))?;
+                    out.screen.print(&format!("fault {} is set\n", world.add_fault(fault).map_err(explain)?));
+                }
+            }
         }
     }
     Ok(DONE)

@@ -412,6 +412,7 @@ pub async fn apply(app: &App, approved: ApprovedPlan, options: RunOptions) -> Re
     }
     let (plan, digest, how) = approved.consume(app.now())?;
     let lock = app.lock(&plan.deployment, what(plan.kind)).await?;
+    let _running = app.running();
     let result = apply_locked(app, &lock, &plan, &digest, how, options).await;
     lock.release().await?;
     result
@@ -828,4 +829,11 @@ pub async fn live_rows(app: &App) -> Vec<crate::store::LiveRow> {
         }
     }
     rows
+}
+
+/// Reads a file of evals or results, which may be large.
+pub fn read_large(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|e| {
+        Failure::from(Diagnostic::error("file::read", "A file cannot be read").fact("file", path.display().to_string()).detail(format!("{e}.")).state("Nothing was changed."))
+    })
 }

@@ -26,7 +26,11 @@ pub mod review;
 
 pub mod rows;
 
+pub mod show;
+
 pub mod summary;
+
+pub mod table;
 
 pub mod terminal;
 
