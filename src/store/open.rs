@@ -95,7 +95,7 @@ async fn connect(path: &Path, opening: &Opening) -> Result<SqlitePool, StoreErro
         plain = plain.pragma("max_page_count", pages.to_string());
     }
     let mut first = plain.clone().connect().await.map_err(db)?;
-    let checked = prepare(&mut first, path).await;
+    let checked = prepare(&mut first, path, &migrator()).await;
     first.close().await.map_err(db)?;
     checked?;
     SqlitePoolOptions::new()
@@ -136,7 +136,7 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 }
 
 /// Checks the file and brings its schema up to date.
-async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+async fn prepare(connection: &mut SqliteConnection, path: &Path, migrator: &Migrator) -> Result<(), StoreError> {
     let db = |e| error::from_sqlx(e, path, During::Open);
     let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(db)?;
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(db)?;
@@ -146,7 +146,7 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
     let size = std::fs::metadata(path).map(|m| m.len()).unwrap_or_default();
     let page: u64 = sqlx::query_scalar::<_, i64>("PRAGMA page_size").fetch_one(&mut *connection).await.map_err(db)?.unsigned_abs();
     // SQLite fills a last page that was cut with zeros and goes on. It may be so only while a log lies beside the file.
-    if size % page.max(1) != 0 && !was_left_open(path) {
+    if !size.is_multiple_of(page.max(1)) && !was_left_open(path) {
         return Err(StoreError::Damaged { path: path.to_owned(), detail: "its last page is cut off".to_owned() });
     }
     if tables > 0 && (size <= ALWAYS_CHECKED || was_left_open(path)) {
@@ -155,14 +155,13 @@ async fn prepare(connection: &mut SqliteConnection, path: &Path) -> Result<(), S
             return Err(StoreError::Damaged { path: path.to_owned(), detail: result.lines().last().unwrap_or_default().to_owned() });
         }
     }
-    let migrator = migrator();
     let known = migrator.iter().map(|m| m.version).max().unwrap_or_default();
     let found = schema(connection, path).await?;
     if found > known {
         return Err(StoreError::Newer { path: path.to_owned(), found, known });
     }
     if found < known {
-        migrate(connection, path, &migrator, found).await?;
+        migrate(connection, path, migrator, found).await?;
     }
     Ok(())
 }
@@ -249,4 +248,44 @@ fn migrator() -> Migrator {
         .collect();
     all.sort_by_key(|m| m.version);
     Migrator::with_migrations(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn connection(path: &Path) -> SqliteConnection {
+        SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pending_migration_copies_the_file_first_and_is_all_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let mut first = connection(&path).await;
+        prepare(&mut first, &path, &migrator()).await.unwrap();
+        sqlx::query("INSERT INTO session (id, at, body) VALUES ('s', '', '')").execute(&mut first).await.unwrap();
+
+        let with = |sql: &'static str| {
+            let mut all: Vec<Migration> = migrator().iter().cloned().collect();
+            let sql = sqlx::SqlSafeStr::into_sql_str(sql);
+            all.push(Migration::new(2, "more".into(), MigrationType::Simple, sql, false));
+            Migrator::with_migrations(all)
+        };
+        let failed = prepare(&mut first, &path, &with("CREATE TABLE more (x TEXT); DROP TABLE session; CREATE TABLE plan (x TEXT)")).await;
+        assert!(failed.is_err());
+        assert_eq!(schema(&mut first, &path).await.unwrap(), 1);
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM session").fetch_one(&mut first).await.unwrap();
+        assert_eq!(kept, 1, "the failed migration was undone");
+
+        prepare(&mut first, &path, &with("DROP TABLE session")).await.unwrap();
+        assert_eq!(schema(&mut first, &path).await.unwrap(), 2);
+        for copy in ["state.db.schema-1.bak", "state.db.schema-1-1.bak"] {
+            let copy = dir.path().join(copy);
+            let mut second = connection(&copy).await;
+            assert_eq!(schema(&mut second, &copy).await.unwrap(), 1);
+            let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM session").fetch_one(&mut second).await.unwrap();
+            assert_eq!(kept, 1);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use crate::domain::DeploymentName;
 
 use super::{
-    During, Entry, Fold, RunId, Snapshot, Store, StoreError,
+    During, Entry, Fold, Snapshot, Store, StoreError,
     journal::{GENESIS, Link},
     to_json,
 };
@@ -33,6 +33,16 @@ pub struct Broken {
     pub entry: i64,
     /// What is wrong, as a sentence without its end.
     pub what: String,
+}
+
+impl VerifyReport {
+    /// What was found as an error, if anything was.
+    pub fn sound(&self, store: &Store) -> Result<(), StoreError> {
+        match &self.broken {
+            Some(Broken { entry, what }) => Err(store.damaged(format!("entry {entry} of the journal: {what}"))),
+            None => Ok(()),
+        }
+    }
 }
 
 const ROWS: &str = "SELECT number, at, deployment, run, body, previous, hash FROM journal";
@@ -163,14 +173,6 @@ impl Store {
         let number: i64 = row.try_get(0).map_err(db)?;
         let previous: String = row.try_get(5).map_err(db)?;
         let before = VerifyReport { entries: u64::try_from(number - 1).unwrap_or_default(), head: previous, ..VerifyReport::default() };
-        match self.link(&row, &before)? {
-            Ok(_) => Ok(()),
-            Err(Broken { entry, what }) => Err(self.damaged(format!("entry {entry} of the journal: {what}"))),
-        }
-    }
-
-    /// Whether the run has an entry of its end; for tests and reports.
-    pub async fn has_ended(&self, run: &RunId) -> Result<bool, StoreError> {
-        Ok(self.run(run).await?.is_some_and(|r| r.end.is_some()))
+        VerifyReport { broken: self.link(&row, &before)?.err(), ..before }.sound(self)
     }
 }

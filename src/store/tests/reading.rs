@@ -41,6 +41,55 @@ async fn any_change_behind_our_back_is_found() {
 }
 
 #[tokio::test]
+async fn not_one_character_of_the_journal_changes_unnoticed() {
+    let bed = Bed::new();
+    let store = bed.open().await;
+    deploy(&store, "r1", 0, &["a"]).await;
+    tamper(&bed.path(), "SELECT 1").await;
+    let pool = &store.inner.pool;
+    let mut changed = 0;
+    for column in ["at", "deployment", "run", "body", "previous", "hash"] {
+        let sql = |text: &str| sqlx::AssertSqlSafe(text.replace("COLUMN", column));
+        let texts: Vec<(i64, String)> = sqlx::query_as(sql("SELECT number, COLUMN FROM journal")).fetch_all(pool).await.unwrap();
+        for (number, text) in texts {
+            for place in (0..text.len()).step_by(13) {
+                let mut other = text.clone().into_bytes();
+                other[place] ^= 1;
+                let Ok(other) = String::from_utf8(other) else { continue };
+                let set =
+                    |to: String| sqlx::query(sql("UPDATE journal SET COLUMN = ? WHERE number = ?")).bind(to).bind(number).execute(pool);
+                // A body that is no longer JSON is refused by the database itself.
+                if set(other).await.is_ok() {
+                    let report = store.verify().await.unwrap();
+                    assert!(report.broken.is_some(), "{column} of entry {number}, place {place}");
+                    set(text.clone()).await.unwrap();
+                    changed += 1;
+                }
+            }
+        }
+    }
+    assert!(changed > 50, "{changed}");
+    assert_eq!(store.verify().await.unwrap().broken, None);
+}
+
+#[tokio::test]
+async fn an_entrys_hash_is_that_of_its_canonical_json() {
+    let bed = Bed::new();
+    let store = bed.open().await;
+    deploy(&store, "r1", 0, &["a"]).await;
+    let mut previous = journal::GENESIS.to_owned();
+    for entry in store.entries(&EntryFilter::default()).await.unwrap() {
+        let mut value = serde_json::to_value(&entry).unwrap();
+        let hash = value.as_object_mut().unwrap().remove("hash").unwrap();
+        assert_eq!(hash, crate::domain::canonical::sha256_hex(crate::domain::canonical::canonical(&value)));
+        assert_eq!(entry.previous, previous);
+        previous = entry.hash;
+    }
+    assert_eq!(store.verify().await.unwrap().head, previous);
+    assert_eq!(crate::domain::canonical::sha256_hex("swell journal 1"), journal::GENESIS);
+}
+
+#[tokio::test]
 async fn the_journal_cannot_be_edited_by_accident() {
     let bed = Bed::new();
     let store = bed.open().await;

@@ -91,7 +91,7 @@ async fn a_plan_is_used_once_however_many_try() {
     let plan = StoredPlan { digest: digest.clone(), deployment: shop(), bytes, made_at: store.now(), used_by: None };
     store.put_plan(&plan).await.unwrap();
     assert_eq!(store.plan(&digest).await.unwrap(), Some(plan.clone()));
-    assert_eq!(store.plans_like(&digest[7..15]).await.unwrap(), [plan.clone()]);
+    assert_eq!(store.plans_like(&digest[7..15]).await.unwrap(), std::slice::from_ref(&plan));
     let other = bed.open().await;
     let tries = (0..16).map(|n| {
         let (store, digest) = (if n % 2 == 0 { store.clone() } else { other.clone() }, digest.clone());
