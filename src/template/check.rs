@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Span, Template, bounded,
+    MAX_PROBLEMS, Span, Template, bounded,
     link::{self, Declared, Match, Use},
     reader::listed,
     schema::Schemas,
 };
 use crate::{
-    diagnostic::{Diagnostic, Source},
+    diagnostic::{Diagnostic, Severity, Source},
     domain::{Address, DeploymentName, Existing, PropertyPath, Resource, ResourceType, Scope, ServerName, TypeDef, name::nearest},
 };
 
@@ -50,6 +50,12 @@ pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> 
     let mut checker = Checker { template, types, known, declared: Declared::of(template), problems: Vec::new() };
     let mut schemas = Schemas::default();
     for resource in &template.resources {
+        // A template with this many problems is not read on; nobody reads all of them either.
+        if checker.problems.len() > MAX_PROBLEMS * 10
+            && checker.problems.iter().filter(|p| p.severity == Severity::Error).count() > MAX_PROBLEMS
+        {
+            break;
+        }
         if let Some((server, definition)) = checker.definition(resource) {
             schemas.check(server, definition, resource, &template.origin, &mut checker.problems);
             checker.lifecycle(resource, Some(definition));
@@ -110,13 +116,21 @@ impl<'a> Checker<'a> {
         let problem = match near_type(&address.kind, table) {
             Some(near) => problem.hint(format!("Did you mean `{near}`?")),
             None if !under.is_empty() && under.len() <= 8 => problem.hint(format!("It has {}.", listed(&under))),
-            None => match self.types.iter().find(|(_, table)| table.contains_key(&address.kind)) {
-                Some((other, _)) => problem.hint(format!("The server `{other}` has this type.")),
+            None => match self.elsewhere(&address.kind) {
+                Some((other, kind)) => problem.hint(format!("The server `{other}` has `{kind}`.")),
                 None => problem,
             },
         };
         self.problems.push(problem.hint_command("To see its types, run:", format!("swell types {server}")));
         None
+    }
+
+    /// Another server that has the type, or one of the same last segment.
+    fn elsewhere(&self, kind: &ResourceType) -> Option<(&'a ServerName, &'a ResourceType)> {
+        let all = || self.types.iter().flat_map(|(server, table)| table.keys().map(move |k| (server, k)));
+        let last = |k: &'a ResourceType| k.as_str().rsplit(':').next();
+        let wanted = kind.as_str().rsplit(':').next();
+        all().find(|(_, k)| *k == kind).or_else(|| all().find(|(_, k)| last(k) == wanted))
     }
 
     fn unknown_server(&self, name: &ServerName) -> Diagnostic {
@@ -265,7 +279,7 @@ impl<'a> Checker<'a> {
             Scope::Deployment(name) => format!("The deployment `{name}` has no resource `{address}`."),
         };
         let problem = error("template::dangling-reference", "A reference points nowhere").detail(looked);
-        match self.near_address(address) {
+        match self.near_address(address).filter(|_| *scope == Scope::Here) {
             Some(near) => problem.hint(format!("Did you mean `{near}`?")),
             None => problem,
         }
@@ -390,3 +404,7 @@ fn near_name(address: &str, name: &str) -> bool {
     let own = address.rsplit(':').next().unwrap_or_default();
     nearest(name, [own]).is_some()
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -45,7 +45,7 @@ pub fn read(file: &str, text: &str, vars: &IndexMap<String, Value>) -> Reading {
     }
     let root = match node::read(file, text) {
         Ok(root) => root,
-        Err(problem) => return Reading { template: None, problems: vec![problem] },
+        Err(problem) => return Reading { template: None, problems: vec![*problem] },
     };
     let mut reader = Reader { file, text, problems: Vec::new(), variables: Variables::default(), declared: Vec::new() };
     let mut origin = Origin { file: file.to_owned(), text: text.into(), ..Origin::default() };
@@ -314,7 +314,12 @@ fn read_wait(reader: &mut Reader<'_>, node: &Node, spans: &mut Vec<(PropertyPath
     };
     match length.filter(|d| !d.is_zero() && *d <= MAX_WAIT) {
         Some(timeout) => Some(Wait { timeout }),
-        None => reader.wrong(timeout, "`timeout`", "a time of at most 7 days, such as `90s`, `5m` or `1h 30m`"),
+        None => {
+            let problem = Diagnostic::error("template::bad-duration", "A time cannot be read")
+                .detail("`timeout` must be a time of at most 7 days, such as `90s`, `5m` or `1h 30m`. A plain number means seconds.");
+            reader.report(timeout.span, "not such a time", problem);
+            None
+        }
     }
 }
 
@@ -330,3 +335,7 @@ fn all_outputs(reader: &mut Reader<'_>, node: &Node, origin: &mut Origin) -> Ind
         _ => IndexMap::new(),
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+pub(super) mod tests;
