@@ -30,7 +30,7 @@ mod variables;
 
 pub use check::{Found, KnownAddresses, check};
 pub use file::read_file;
-pub use link::{Declared, Match, dependencies, graph, resolve_address};
+pub use link::{Declared, Match, Use, dependencies, graph, resolve_address, undeclared, uses};
 pub use parse::{Reading, parse, read};
 
 /// What we want: the desired picture of one deployment.
@@ -136,8 +136,15 @@ pub(crate) fn locate(file: &str, text: &str, span: Span, label: &str) -> Source 
     // The YAML reader counts the space before some scalars as theirs.
     let start = end - text[start..end].trim_start().len();
     let width = text[start..end].lines().next().map_or(1, |l| l.trim_end().chars().count());
-    Source::locate(file, text, start, width, label)
+    let mut source = Source::locate(file, text, start, width, label);
+    if source.text.len() > LONGEST_LINE {
+        source.text = String::new();
+    }
+    source
 }
+
+/// The longest line that is kept with a problem, in bytes. A whole template can stand on one line, and every problem would hold it.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The most problems of one file that are reported at once.
 pub(crate) const MAX_PROBLEMS: usize = 100;

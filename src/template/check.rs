@@ -51,7 +51,7 @@ pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> 
     let mut schemas = Schemas::default();
     for resource in &template.resources {
         // A template with this many problems is not read on; nobody reads all of them either.
-        if checker.problems.len() > MAX_PROBLEMS * 10
+        if checker.problems.len() > MAX_PROBLEMS * 2
             && checker.problems.iter().filter(|p| p.severity == Severity::Error).count() > MAX_PROBLEMS
         {
             break;
@@ -285,11 +285,12 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// The declared address that was probably meant.
     fn near_address(&self, address: &Address) -> Option<String> {
-        let all: Vec<String> = self.template.resources.iter().map(|r| r.address.to_string()).collect();
         // A common beginning makes all addresses of a server look alike, so the name must be near as well.
-        let same: Vec<&str> = all.iter().map(String::as_str).filter(|a| near_name(a, address.name.as_str())).collect();
-        nearest(&address.to_string(), same).map(str::to_owned)
+        let near = |r: &&Resource| nearest(address.name.as_str(), [r.address.name.as_str()]).is_some();
+        let all: Vec<String> = self.template.resources.iter().filter(near).map(|r| r.address.to_string()).collect();
+        nearest(&address.to_string(), all.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// `depends_on` that points nowhere.
@@ -398,11 +399,6 @@ fn near_type<'t>(kind: &ResourceType, table: &'t BTreeMap<ResourceType, TypeDef>
         return Some(one);
     }
     if under.is_empty() { nearest(kind.as_str(), names()) } else { None }
-}
-
-fn near_name(address: &str, name: &str) -> bool {
-    let own = address.rsplit(':').next().unwrap_or_default();
-    nearest(name, [own]).is_some()
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ impl Node {
 
 /// Reads a whole file. The error says where it is not YAML (or JSON).
 pub(super) fn read(file: &str, text: &str) -> Result<Node, Box<Diagnostic>> {
-    let text = without_script_comments(text);
+    let written = text;
+    let text = without_script_comments(written);
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
         let problem = Diagnostic::error("template::empty", "The template is empty")
             .detail(format!("`{file}` has no content. A template is a list of resources."))
@@ -81,7 +82,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Node, Box<Diagnostic>> {
         return Err(Box::new(problem));
     }
     // The reader calls itself for each level of nesting, and its frames are large: 64 levels do not fit the stack of every thread.
-    let read = || serde_saphyr::from_str_with_options::<Node>(&text, options()).map_err(|e| Box::new(syntax(file, &text, &e)));
+    let read = || serde_saphyr::from_str_with_options::<Node>(&text, options()).map_err(|e| Box::new(syntax(file, written, &e)));
     std::thread::scope(|scope| match std::thread::Builder::new().stack_size(READER_STACK).spawn_scoped(scope, read) {
         Ok(reader) => reader.join().unwrap_or_else(|_| {
             Err(Box::new(Diagnostic::bug("template::bug", format!("The YAML reader gave up on `{file}`.")).state("Nothing was planned.")))

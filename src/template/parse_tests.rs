@@ -210,3 +210,19 @@ proptest! {
         prop_assert_eq!(Value::Object(compact.resources[0].properties.clone()), value["resources"][0]["properties"].clone());
     }
 }
+
+#[test]
+fn a_template_on_one_long_line_is_explained_without_the_line() {
+    let text = format!("{{resources: [{}]}}", "5,".repeat(100_000));
+    let problems = parse("a.json", &text, &IndexMap::new()).unwrap_err();
+    let source = problems[1].source.as_ref().unwrap();
+    assert_eq!((source.line, source.column, source.text.as_str()), (1, 16, ""));
+}
+
+#[test]
+fn line_ends_of_windows_change_nothing() {
+    let text = "resources:\r\n- server: d\r\n  type: t\r\n  name: n\r\n  proprties: {}\r\n";
+    let problems = parse("a.yaml", text, &IndexMap::new()).unwrap_err();
+    let source = problems[0].source.as_ref().unwrap();
+    assert_eq!((source.line, source.column, source.text.as_str(), source.width), (5, 3, "  proprties: {}", 9));
+}

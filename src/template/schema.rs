@@ -12,7 +12,10 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::{MAX_PROBLEMS, Origin, Span, reader::listed};
+use super::{
+    MAX_PROBLEMS, Origin, Span,
+    reader::{listed, short},
+};
 use crate::{
     diagnostic::{Diagnostic, Hint},
     domain::{
@@ -232,10 +235,10 @@ impl Asker<'_> {
     /// An unknown property.
     fn unknown(&self, parent: &PropertyPath, name: &str, known: Vec<&str>) -> Diagnostic {
         let resource = &self.resource.address;
-        let shown = parent.child(name);
+        let shown = parent.child(&short(name));
         let diagnostic = Diagnostic::error("template::unknown-property", "Unknown property")
             .address(resource)
-            .source(self.key_source(&shown, name))
+            .source(self.key_source(&parent.child(name), name))
             .detail(format!("`{resource}` sets `{shown}`, which `{}` does not have.", resource.kind))
             .state("Nothing was planned.");
         let near = nearest(name, known.iter().copied());
@@ -338,7 +341,7 @@ fn label_of(kind: &Kind, instance: &Value, message: &str) -> String {
 fn sentence_of(kind: &Kind, instance: &Value, message: &str) -> String {
     let is = match instance {
         Value::Array(_) | Value::Object(_) => String::new(),
-        Value::String(text) => format!(", and it is `{}`", shortened(text, 60)),
+        Value::String(text) => format!(", and it is `{}`", short(text)),
         other => format!(", and it is `{other}`"),
     };
     let label = label_of(kind, instance, message);
