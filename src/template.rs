@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    diagnostic::{Diagnostic, Source},
+    diagnostic::{Diagnostic, Severity, Source},
     domain::{Address, DeploymentName, PropertyPath, Resource},
 };
 
@@ -30,7 +30,7 @@ mod variables;
 
 pub use check::{Found, KnownAddresses, check};
 pub use file::read_file;
-pub use link::{Declared, Match, dependencies, graph, resolve_address};
+pub use link::{Declared, Match, Use, dependencies, graph, resolve_address, undeclared, uses};
 pub use parse::{Reading, parse, read};
 
 /// What we want: the desired picture of one deployment.
@@ -133,23 +133,35 @@ impl Origin {
 pub(crate) fn locate(file: &str, text: &str, span: Span, label: &str) -> Source {
     let start = text.floor_char_boundary(span.offset.min(text.len()));
     let end = text.floor_char_boundary(span.offset.saturating_add(span.len).min(text.len())).max(start);
+    // The YAML reader counts the space before some scalars as theirs.
+    let start = end - text[start..end].trim_start().len();
     let width = text[start..end].lines().next().map_or(1, |l| l.trim_end().chars().count());
-    Source::locate(file, text, start, width, label)
+    let mut source = Source::locate(file, text, start, width, label);
+    if source.text.len() > LONGEST_LINE {
+        source.text = String::new();
+    }
+    source
 }
+
+/// The longest line that is kept with a problem, in bytes. A whole template can stand on one line, and every problem would hold it.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// The most problems of one file that are reported at once.
 pub(crate) const MAX_PROBLEMS: usize = 100;
 
-/// Keeps the first problems of a long list and says how many more there are.
+/// Puts problems in the order of the file, keeps the first of a long list, and says how many more there are.
 pub(crate) fn bounded(mut problems: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let more = problems.len().saturating_sub(MAX_PROBLEMS);
-    if more > 0 {
-        problems.truncate(MAX_PROBLEMS);
-        problems.push(
-            Diagnostic::error("template::more-problems", "There are more problems")
-                .detail(format!("{more} more problems of this template are not shown."))
-                .state("Nothing was planned."),
-        );
+    problems.sort_by_key(|p| p.source.as_ref().map_or((usize::MAX, 0), |s| (s.line, s.column)));
+    let more = problems.split_off(problems.len().min(MAX_PROBLEMS));
+    if !more.is_empty() {
+        // Among what is cut off there may be the only errors.
+        let worst = more.iter().map(|p| p.severity).max().unwrap_or(Severity::Error);
+        let detail = format!("{} more problems of this template are not shown.", more.len());
+        let rest = match worst {
+            Severity::Error => Diagnostic::error("template::more-problems", "There are more problems").state("Nothing was planned."),
+            Severity::Warning => Diagnostic::warning("template::more-problems", "There are more problems"),
+        };
+        problems.push(rest.detail(detail));
     }
     problems
 }

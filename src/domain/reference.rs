@@ -182,6 +182,9 @@ pub fn walk(value: &Value, path: &PropertyPath, visit: &mut dyn FnMut(&PropertyP
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn one(text: &str) -> Reference {
@@ -216,5 +219,39 @@ mod tests {
         assert!(parse("${a b}").is_err());
         assert!(parse("${@x}").is_err());
         assert_eq!(parse("$5 and $").unwrap(), vec![Segment::Literal("$5 and $".into())]);
+    }
+
+    /// Any reference that the grammar allows.
+    fn any_reference() -> impl Strategy<Value = Reference> {
+        let word = "[A-Za-z0-9][A-Za-z0-9_-]{0,6}";
+        let address = proptest::collection::vec(word, 3..6).prop_map(|words| words.join(":").parse::<Address>().unwrap());
+        let path = "[a-z][A-Za-z0-9_-]{0,5}(\\[[0-9]{1,2}\\]){0,2}(\\.[a-z]{1,4}){0,2}".prop_map(|p| p.parse::<PropertyPath>().unwrap());
+        let scope = prop_oneof![Just(Scope::Here), word.prop_map(|w| Scope::Deployment(w.parse().unwrap()))];
+        prop_oneof![
+            "[A-Za-z0-9_-]{1,8}".prop_map(Reference::Variable),
+            "[A-Za-z0-9_./-]{1,8}".prop_map(Reference::Secret),
+            (scope, address, path).prop_map(|(scope, address, path)| Reference::Output { scope, address, path }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_reference_is_read_as_it_is_written(reference in any_reference()) {
+            prop_assert_eq!(one(&reference.to_string()), reference);
+        }
+
+        #[test]
+        fn an_escaped_literal_is_read_as_it_was(literal in "([$]|[{]|[}]|\\$\\{|\\PC){0,12}") {
+            prop_assert_eq!(parse(&escape(&literal)), Ok(vec![Segment::Literal(literal)]));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_fall_over(text in "([$]|[{]|[}]|[@]|[:]|[.]|[/]|\\$\\{|a|\\PC){0,20}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(text.get(error.at..error.at + error.len).is_some());
+            }
+        }
     }
 }

@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Span, Template, bounded,
+    MAX_PROBLEMS, Span, Template, bounded,
     link::{self, Declared, Match, Use},
     reader::listed,
     schema::Schemas,
 };
 use crate::{
-    diagnostic::{Diagnostic, Source},
+    diagnostic::{Diagnostic, Severity, Source},
     domain::{Address, DeploymentName, Existing, PropertyPath, Resource, ResourceType, Scope, ServerName, TypeDef, name::nearest},
 };
 
@@ -50,6 +50,12 @@ pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> 
     let mut checker = Checker { template, types, known, declared: Declared::of(template), problems: Vec::new() };
     let mut schemas = Schemas::default();
     for resource in &template.resources {
+        // A template with this many problems is not read on; nobody reads all of them either.
+        if checker.problems.len() > MAX_PROBLEMS * 2
+            && checker.problems.iter().filter(|p| p.severity == Severity::Error).count() > MAX_PROBLEMS
+        {
+            break;
+        }
         if let Some((server, definition)) = checker.definition(resource) {
             schemas.check(server, definition, resource, &template.origin, &mut checker.problems);
             checker.lifecycle(resource, Some(definition));
@@ -110,13 +116,21 @@ impl<'a> Checker<'a> {
         let problem = match near_type(&address.kind, table) {
             Some(near) => problem.hint(format!("Did you mean `{near}`?")),
             None if !under.is_empty() && under.len() <= 8 => problem.hint(format!("It has {}.", listed(&under))),
-            None => match self.types.iter().find(|(_, table)| table.contains_key(&address.kind)) {
-                Some((other, _)) => problem.hint(format!("The server `{other}` has this type.")),
+            None => match self.elsewhere(&address.kind) {
+                Some((other, kind)) => problem.hint(format!("The server `{other}` has `{kind}`.")),
                 None => problem,
             },
         };
         self.problems.push(problem.hint_command("To see its types, run:", format!("swell types {server}")));
         None
+    }
+
+    /// Another server that has the type, or one of the same last segment.
+    fn elsewhere(&self, kind: &ResourceType) -> Option<(&'a ServerName, &'a ResourceType)> {
+        let all = || self.types.iter().flat_map(|(server, table)| table.keys().map(move |k| (server, k)));
+        let last = |k: &'a ResourceType| k.as_str().rsplit(':').next();
+        let wanted = kind.as_str().rsplit(':').next();
+        all().find(|(_, k)| *k == kind).or_else(|| all().find(|(_, k)| last(k) == wanted))
     }
 
     fn unknown_server(&self, name: &ServerName) -> Diagnostic {
@@ -265,17 +279,18 @@ impl<'a> Checker<'a> {
             Scope::Deployment(name) => format!("The deployment `{name}` has no resource `{address}`."),
         };
         let problem = error("template::dangling-reference", "A reference points nowhere").detail(looked);
-        match self.near_address(address) {
+        match self.near_address(address).filter(|_| *scope == Scope::Here) {
             Some(near) => problem.hint(format!("Did you mean `{near}`?")),
             None => problem,
         }
     }
 
+    /// The declared address that was probably meant.
     fn near_address(&self, address: &Address) -> Option<String> {
-        let all: Vec<String> = self.template.resources.iter().map(|r| r.address.to_string()).collect();
         // A common beginning makes all addresses of a server look alike, so the name must be near as well.
-        let same: Vec<&str> = all.iter().map(String::as_str).filter(|a| near_name(a, address.name.as_str())).collect();
-        nearest(&address.to_string(), same).map(str::to_owned)
+        let near = |r: &&Resource| nearest(address.name.as_str(), [r.address.name.as_str()]).is_some();
+        let all: Vec<String> = self.template.resources.iter().filter(near).map(|r| r.address.to_string()).collect();
+        nearest(&address.to_string(), all.iter().map(String::as_str)).map(str::to_owned)
     }
 
     /// `depends_on` that points nowhere.
@@ -386,7 +401,6 @@ fn near_type<'t>(kind: &ResourceType, table: &'t BTreeMap<ResourceType, TypeDef>
     if under.is_empty() { nearest(kind.as_str(), names()) } else { None }
 }
 
-fn near_name(address: &str, name: &str) -> bool {
-    let own = address.rsplit(':').next().unwrap_or_default();
-    nearest(name, [own]).is_some()
-}
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

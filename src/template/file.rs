@@ -6,13 +6,13 @@ use std::{
     path::Path,
 };
 
-use crate::diagnostic::{Diagnostic, ExitClass};
+use crate::diagnostic::{Diagnostic, ExitClass, Failure};
 
 /// The largest template, in bytes.
 pub const MAX_FILE: usize = 4 * 1024 * 1024;
 
 /// Reads a template's file. A file over [`MAX_FILE`] is not read to its end.
-pub fn read_file(path: &Path) -> Result<String, Diagnostic> {
+pub fn read_file(path: &Path) -> Result<String, Failure> {
     let shown = path.display().to_string();
     let refused = |summary, detail: String| {
         Diagnostic::error("template::file", summary).detail(detail).state("Nothing was planned.").exit(ExitClass::Usage)
@@ -32,7 +32,7 @@ pub fn read_file(path: &Path) -> Result<String, Diagnostic> {
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
-        return Err(failed(ErrorKind::IsADirectory.into()));
+        return Err(failed(ErrorKind::IsADirectory.into()).into());
     }
     let mut bytes = Vec::new();
     // The size that the system tells is not trusted: a pipe has none, and a file can grow.
@@ -40,11 +40,11 @@ pub fn read_file(path: &Path) -> Result<String, Diagnostic> {
         file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     }
     if about.len() > MAX_FILE as u64 || bytes.len() > MAX_FILE {
-        return Err(too_large(&shown).exit(ExitClass::Usage));
+        return Err(too_large(&shown).exit(ExitClass::Usage).into());
     }
     String::from_utf8(bytes).map_err(|e| {
         let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        refused("The file is not text", format!("`{shown}` is not UTF-8 text; the first wrong byte is on line {line}."))
+        refused("The file is not text", format!("`{shown}` is not UTF-8 text; the first wrong byte is on line {line}.")).into()
     })
 }
 
@@ -79,12 +79,12 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        let summary = |path: &Path| read_file(path).unwrap_err().summary;
+        let summary = |path: &Path| read_file(path).unwrap_err().0[0].summary;
         assert_eq!(read_file(&file("app.yaml", b"a: 1")).unwrap(), "a: 1");
         assert_eq!(summary(folder.path()), "The file is a directory");
         assert_eq!(summary(&file("b.yaml", b"a\n\xff")), "The file is not text");
         assert_eq!(summary(&file("c.yaml", &vec![b'a'; 10_000_000])), "The template breaks a limit");
-        let missing = read_file(&folder.path().join("ap.yaml")).unwrap_err();
+        let missing = read_file(&folder.path().join("ap.yaml")).unwrap_err().0.remove(0);
         assert_eq!(missing.summary, "The file does not exist");
         assert!(missing.hints[0].text.contains("app.yaml"));
         assert_eq!(missing.exit, ExitClass::Usage);

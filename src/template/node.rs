@@ -71,23 +71,27 @@ impl Node {
 }
 
 /// Reads a whole file. The error says where it is not YAML (or JSON).
-pub(super) fn read(file: &str, text: &str) -> Result<Node, Diagnostic> {
-    let text = without_script_comments(text);
+pub(super) fn read(file: &str, text: &str) -> Result<Node, Box<Diagnostic>> {
+    let written = text;
+    let text = without_script_comments(written);
     if text.lines().all(|l| l.trim().is_empty() || l.trim_start().starts_with('#')) {
-        return Err(Diagnostic::error("template::empty", "The template is empty")
+        let problem = Diagnostic::error("template::empty", "The template is empty")
             .detail(format!("`{file}` has no content. A template is a list of resources."))
             .state("Nothing was planned.")
-            .hint_command("To see a small one, run:", "swell patterns render dev-environment"));
+            .hint_command("To see a small one, run:", "swell patterns render dev-environment");
+        return Err(Box::new(problem));
     }
     // The reader calls itself for each level of nesting, and its frames are large: 64 levels do not fit the stack of every thread.
-    let read = || serde_saphyr::from_str_with_options::<Node>(&text, options()).map_err(|e| syntax(file, &text, &e));
+    let read = || serde_saphyr::from_str_with_options::<Node>(&text, options()).map_err(|e| Box::new(syntax(file, written, &e)));
     std::thread::scope(|scope| match std::thread::Builder::new().stack_size(READER_STACK).spawn_scoped(scope, read) {
         Ok(reader) => reader.join().unwrap_or_else(|_| {
-            Err(Diagnostic::bug("template::bug", format!("The YAML reader gave up on `{file}`.")).state("Nothing was planned."))
+            Err(Box::new(Diagnostic::bug("template::bug", format!("The YAML reader gave up on `{file}`.")).state("Nothing was planned.")))
         }),
-        Err(e) => Err(Diagnostic::error("template::no-thread", "The template could not be read")
-            .detail(format!("The system gave no thread to read `{file}` with: {e}."))
-            .state("Nothing was planned.")),
+        Err(e) => {
+            let problem = Diagnostic::error("template::no-thread", "The template could not be read")
+                .detail(format!("The system gave no thread to read `{file}` with: {e}."));
+            Err(Box::new(problem.state("Nothing was planned.")))
+        }
     })
 }
 

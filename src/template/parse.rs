@@ -9,7 +9,7 @@ use super::{
     Origin, Span, Template, bounded,
     file::{MAX_FILE, too_large},
     node::{self, Key, Node, Tree},
-    reader::Reader,
+    reader::{Reader, short},
     variables::Variables,
 };
 use crate::{
@@ -45,7 +45,7 @@ pub fn read(file: &str, text: &str, vars: &IndexMap<String, Value>) -> Reading {
     }
     let root = match node::read(file, text) {
         Ok(root) => root,
-        Err(problem) => return Reading { template: None, problems: vec![problem] },
+        Err(problem) => return Reading { template: None, problems: vec![*problem] },
     };
     let mut reader = Reader { file, text, problems: Vec::new(), variables: Variables::default(), declared: Vec::new() };
     let mut origin = Origin { file: file.to_owned(), text: text.into(), ..Origin::default() };
@@ -93,8 +93,7 @@ fn name_of(file: &str) -> Option<DeploymentName> {
 fn set_variables(reader: &mut Reader<'_>, node: Option<&Node>, vars: &IndexMap<String, Value>, origin: &mut Origin) {
     for (name, value) in vars {
         if !is_variable(name) {
-            let detail =
-                format!("`{}` cannot be the name of a variable: only letters, digits, `-` and `_` are allowed.", name.escape_debug());
+            let detail = format!("`{}` cannot be the name of a variable: only letters, digits, `-` and `_` are allowed.", short(name));
             let problem = Diagnostic::error("template::bad-name", "A name is not valid").detail(detail).state("Nothing was planned.");
             reader.problems.push(problem);
             continue;
@@ -119,12 +118,12 @@ fn set_variables(reader: &mut Reader<'_>, node: Option<&Node>, vars: &IndexMap<S
         let path = PropertyPath::key("variables").child(&key.text);
         if seen.insert(&key.text, key).is_some() {
             let problem = Diagnostic::error("template::duplicate-key", "A key stands twice")
-                .detail(format!("The variable `{}` is set twice. Which of the two is meant cannot be told.", key.text));
+                .detail(format!("The variable `{}` is set twice. Which of the two is meant cannot be told.", short(&key.text)));
             reader.report(key.span, "again", problem);
             continue;
         }
         if !is_variable(&key.text) {
-            let detail = format!("`{}` cannot be the name of a variable.", key.text.escape_debug());
+            let detail = format!("`{}` cannot be the name of a variable.", short(&key.text));
             let problem = Diagnostic::error("template::bad-name", "A name is not valid").detail(detail);
             reader.report(key.span, "only letters, digits, `-` and `_` are allowed", problem);
             continue;
@@ -141,7 +140,7 @@ fn set_variables(reader: &mut Reader<'_>, node: Option<&Node>, vars: &IndexMap<S
                 let problem = Diagnostic::error("template::bad-reference", "A variable holds a reference").detail(format!(
                     "The variable `{}` refers to `{found}`. A variable may refer to secrets and to variables before it, because \
                      it is put in place before anything is planned.",
-                    key.text
+                    short(&key.text)
                 ));
                 reader.report(node.span, "a reference to a resource", problem);
                 false
@@ -314,7 +313,12 @@ fn read_wait(reader: &mut Reader<'_>, node: &Node, spans: &mut Vec<(PropertyPath
     };
     match length.filter(|d| !d.is_zero() && *d <= MAX_WAIT) {
         Some(timeout) => Some(Wait { timeout }),
-        None => reader.wrong(timeout, "`timeout`", "a time of at most 7 days, such as `90s`, `5m` or `1h 30m`"),
+        None => {
+            let problem = Diagnostic::error("template::bad-duration", "A time cannot be read")
+                .detail("`timeout` must be a time of at most 7 days, such as `90s`, `5m` or `1h 30m`. A plain number means seconds.");
+            reader.report(timeout.span, "not such a time", problem);
+            None
+        }
     }
 }
 
@@ -330,3 +334,7 @@ fn all_outputs(reader: &mut Reader<'_>, node: &Node, origin: &mut Origin) -> Ind
         _ => IndexMap::new(),
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+pub(super) mod tests;

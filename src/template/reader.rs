@@ -113,7 +113,7 @@ impl Reader<'_> {
                 None => {
                     let diagnostic = Diagnostic::error("template::unknown-key", "Unknown key").detail(format!(
                         "{what} has the key `{}`. It takes {}.",
-                        key.text,
+                        short(&key.text),
                         listed(&known)
                     ));
                     let diagnostic = match nearest(&key.text, known) {
@@ -132,7 +132,7 @@ impl Reader<'_> {
     fn twice(&mut self, key: &Key, first: &Key) {
         let line = self.text[..first.span.offset.min(self.text.len())].matches('\n').count() + 1;
         let diagnostic = Diagnostic::error("template::duplicate-key", "A key stands twice")
-            .detail(format!("`{}` is set here and on line {line}. Which of the two is meant cannot be told.", key.text));
+            .detail(format!("`{}` is set here and on line {line}. Which of the two is meant cannot be told.", short(&key.text)));
         self.report(key.span, "again", diagnostic);
     }
 
@@ -264,6 +264,11 @@ impl Reader<'_> {
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// At most 60 characters of a text.
+pub(super) fn short(text: &str) -> String {
+    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).chain(['…']).collect() }
 }
 
 /// `a`, `b` and `c`.

@@ -12,9 +12,12 @@ use jsonschema::{
 };
 use serde_json::Value;
 
-use super::{Origin, Span, reader::listed};
+use super::{
+    MAX_PROBLEMS, Origin, Span,
+    reader::{listed, short},
+};
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Hint},
     domain::{
         Existing, Properties, PropertyPath, Resource, ResourceType, ServerName, TypeDef,
         name::nearest,
@@ -26,7 +29,18 @@ use crate::{
 /// Compiled schemas and the names of their properties.
 #[derive(Default)]
 pub(super) struct Schemas<'d> {
-    compiled: HashMap<(&'d ServerName, &'d ResourceType), (Option<Validator>, Vec<&'d str>)>,
+    compiled: HashMap<(&'d ServerName, &'d ResourceType), Compiled<'d>>,
+    /// How many slips of the pen were warned about.
+    warned: usize,
+}
+
+struct Compiled<'d> {
+    /// Nothing, if the schema cannot be used.
+    validator: Option<Validator>,
+    /// The names of the properties.
+    names: Vec<&'d str>,
+    /// Whether a problem of this type has said how to see the schema.
+    told: bool,
 }
 
 /// How a string of the instance is to be taken.
@@ -48,29 +62,35 @@ impl<'d> Schemas<'d> {
         origin: &Origin,
         problems: &mut Vec<Diagnostic>,
     ) {
-        let (validator, names) = self.compiled.entry((server, &definition.kind)).or_insert_with(|| {
+        let compiled = self.compiled.entry((server, &definition.kind)).or_insert_with(|| {
             let names = definition.property_names();
-            match compile(&definition.properties) {
-                Ok(validator) => (Some(validator), names),
-                Err(reason) => {
-                    problems.push(unusable(resource, &reason));
-                    (None, names)
-                }
-            }
+            let validator = compile(&definition.properties).map_err(|reason| problems.push(unusable(resource, &reason))).ok();
+            Compiled { validator, names, told: false }
         });
-        let Some(validator) = validator else { return };
+        let Some(validator) = &compiled.validator else { return };
         let mut open = Vec::new();
         let instance = instance(&resource.properties, &mut open);
-        let asker = Asker { definition, resource, origin, names: names.as_slice() };
+        let asker = Asker { definition, resource, origin, names: &compiled.names };
+        let before = problems.len();
         if !validator.is_valid(&instance) {
-            for error in validator.iter_errors(&instance) {
+            for error in validator.iter_errors(&instance).take(MAX_PROBLEMS) {
                 let path = path_of(error.instance_path());
                 if !excused(&path, error.kind(), error.instance(), &open) {
                     asker.explain(&path, error.kind(), error.instance(), &error.to_string(), problems);
                 }
             }
         }
-        asker.near_misses(problems);
+        if self.warned < MAX_PROBLEMS {
+            self.warned += asker.near_misses(problems);
+        }
+        // Said once per type, below the last of the first problems.
+        let found = problems.get_mut(before..).unwrap_or_default();
+        found.sort_by_key(|p| p.source.as_ref().map(|s| (s.line, s.column)));
+        if let Some(last) = found.last_mut().filter(|_| !compiled.told) {
+            compiled.told = true;
+            let command = format!("swell schema {}:{}", resource.address.server, resource.address.kind);
+            last.hints.push(Hint { text: "To see what this type takes, run:".into(), command: Some(command) });
+        }
     }
 }
 
@@ -198,19 +218,16 @@ impl Asker<'_> {
                         .address(resource)
                         .source(self.source(path, &format!("`{name}` is missing")))
                         .detail(format!("`{resource}` does not set `{name}`{inside}, which `{}` needs.", resource.kind))
-                        .state("Nothing was planned.")
-                        .hint_command("To see what it takes, run:", self.schema_command()),
+                        .state("Nothing was planned."),
                 );
             }
             _ => {
                 let label = shortened(&label_of(kind, instance, message), 100);
-                problems.push(
-                    wrong()
-                        .address(resource)
-                        .source(self.source(path, &label))
-                        .detail(format!("In `{resource}`, {} {}.", named(path), sentence_of(kind, instance, message)))
-                        .hint_command("To see what it takes, run:", self.schema_command()),
-                );
+                problems.push(wrong().address(resource).source(self.source(path, &label)).detail(format!(
+                    "In `{resource}`, {} {}.",
+                    named(path),
+                    sentence_of(kind, instance, message)
+                )));
             }
         }
     }
@@ -218,27 +235,27 @@ impl Asker<'_> {
     /// An unknown property.
     fn unknown(&self, parent: &PropertyPath, name: &str, known: Vec<&str>) -> Diagnostic {
         let resource = &self.resource.address;
-        let shown = parent.child(name);
+        let shown = parent.child(&short(name));
         let diagnostic = Diagnostic::error("template::unknown-property", "Unknown property")
             .address(resource)
-            .source(self.key_source(&shown, name))
+            .source(self.key_source(&parent.child(name), name))
             .detail(format!("`{resource}` sets `{shown}`, which `{}` does not have.", resource.kind))
             .state("Nothing was planned.");
         let near = nearest(name, known.iter().copied());
-        let diagnostic = match near {
+        match near {
             Some(near) => diagnostic.hint(format!("Did you mean `{near}`?")),
             None if !known.is_empty() && known.len() <= 12 => diagnostic.hint(format!("It has {}.", listed(&known))),
             None => diagnostic,
-        };
-        diagnostic.hint_command("To see what it takes, run:", self.schema_command())
+        }
     }
 
-    /// Warns about unknown properties that a lax schema lets pass, if they look like a slip of the pen.
-    fn near_misses(&self, problems: &mut Vec<Diagnostic>) {
+    /// Warns about unknown properties that a lax schema lets pass, if they look like a slip of the pen. Says how often.
+    fn near_misses(&self, problems: &mut Vec<Diagnostic>) -> usize {
+        let before = problems.len();
         let schema = &self.definition.properties;
         let keywords = ["additionalProperties", "unevaluatedProperties", "patternProperties", "$ref", "allOf", "anyOf", "oneOf"];
         if self.names.is_empty() || keywords.iter().any(|k| schema.get(k).is_some()) {
-            return;
+            return 0;
         }
         for name in self.resource.properties.keys().filter(|k| !self.names.contains(&k.as_str())) {
             let unset = self.names.iter().copied().filter(|n| !self.resource.properties.contains_key(*n));
@@ -256,6 +273,7 @@ impl Asker<'_> {
                 );
             }
         }
+        problems.len() - before
     }
 
     /// The names that the schema declares at a path, as far as it says so plainly.
@@ -291,10 +309,6 @@ impl Asker<'_> {
         let value: Span = self.origin.span(&self.resource.address, &Self::place(path))?;
         Some(self.origin.locate(self.origin.key_before(value, key).unwrap_or(value), "no such property"))
     }
-
-    fn schema_command(&self) -> String {
-        format!("swell schema {}:{}", self.resource.address.server, self.resource.address.kind)
-    }
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -315,7 +329,7 @@ fn label_of(kind: &Kind, instance: &Value, message: &str) -> String {
         Kind::MaxLength { limit } => format!("must have {limit} characters or fewer"),
         Kind::MinItems { limit } => format!("must have {limit} items or more"),
         Kind::MaxItems { limit } => format!("must have {limit} items or fewer"),
-        Kind::Pattern { pattern } => format!("must match {pattern}"),
+        Kind::Pattern { pattern } => format!("must match `{pattern}`"),
         Kind::Format { format } => format!("must be a valid {format}"),
         Kind::UniqueItems => "has the same item twice".into(),
         Kind::FalseSchema => "is not allowed".into(),
@@ -327,7 +341,7 @@ fn label_of(kind: &Kind, instance: &Value, message: &str) -> String {
 fn sentence_of(kind: &Kind, instance: &Value, message: &str) -> String {
     let is = match instance {
         Value::Array(_) | Value::Object(_) => String::new(),
-        Value::String(text) => format!(", and it is `{}`", shortened(text, 60)),
+        Value::String(text) => format!(", and it is `{}`", short(text)),
         other => format!(", and it is `{other}`"),
     };
     let label = label_of(kind, instance, message);

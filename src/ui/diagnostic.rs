@@ -261,6 +261,10 @@ struct Window {
 
 impl Window {
     fn cut(source: &Source, room: usize) -> Self {
+        if source.text.is_empty() && source.column > 1 {
+            // The line was too long to be kept.
+            return Self { text: "…".into(), before: 0, width: 1 };
+        }
         // One clean piece per character, so that columns of the file and of the screen can be told apart.
         let pieces: Vec<String> = source.text.chars().map(piece).collect();
         let from = source.column.saturating_sub(1).min(pieces.len());

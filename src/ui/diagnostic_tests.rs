@@ -140,6 +140,12 @@ error[a::b]: Too wide
 }
 
 #[test]
+fn a_line_that_was_not_kept_is_left_out() {
+    let diagnostic = Diagnostic::error("a::b", "Long").source(source("", 70_000, 5, "here"));
+    assert_eq!(plain(&diagnostic), "error[a::b]: Long\n\n  patterns/shop.yaml:14:70000\n   14 │ …\n      │ ^ here\n");
+}
+
+#[test]
 fn wide_characters_and_tabs_keep_the_caret_in_place() {
     let diagnostic = Diagnostic::error("a::b", "Wide").source(source("\t名前: ü", 6, 1, "this"));
     assert_eq!(plain(&diagnostic), "error[a::b]: Wide\n\n  patterns/shop.yaml:14:6\n   14 │     名前: ü\n      │           ^ this\n");
