@@ -166,12 +166,11 @@ async fn rekey_the_replies_written_by_hand() {
     }
     let pen = Recordings::rekey(evals().join("recordings"), Arc::new(Day)).unwrap();
     let (report, model) = run_model(pen).await;
-    println!("{}", report.table(160));
     assert!(
         report.rows.iter().all(|r| r.error.as_ref().is_none_or(|e| !e.starts_with("llm::unfit"))),
         "a case has too few replies; nothing is removed"
     );
-    println!("removed: {:?}", model.recordings.prune().unwrap());
+    model.recordings.prune().unwrap();
     let path = evals().join("baseline.json");
     let mut baseline = std::fs::read_to_string(&path).map_or(Baseline::empty(), |t| Baseline::from_json(&t).unwrap());
     baseline.record(&report, true);

@@ -199,17 +199,18 @@ fn waiting(frame: &Frame) -> Value {
 /// A parameter's type in a few words.
 fn type_of(p: &CatalogParameter) -> String {
     let schema = &p.schema;
+    let open = schema["x-open"] == json!(true);
     let options = |s: &Value| {
-        s["enum"]
-            .as_array()
-            .map(|all| all.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(" | "))
+        let all: Vec<_> = s["enum"].as_array()?.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect();
+        // A long open list would be read on every call and teaches nothing.
+        let (shown, more) = if open && all.len() > 12 { (&all[..12], " | …") } else { (&all[..], if open { " | other" } else { "" }) };
+        Some(format!("{}{more}", shown.join(" | ")))
     };
-    let open = if schema["x-open"] == json!(true) { " | other" } else { "" };
     if let Some(all) = options(schema) {
-        return format!("{all}{open}");
+        return all;
     }
     if let Some(all) = options(&schema["items"]).or_else(|| options(&schema["items"]["properties"]["engine"])) {
-        return format!("list of {all}{open}");
+        return format!("list of {all}");
     }
     match p.holds {
         Holds::Domain => "domain name".to_owned(),

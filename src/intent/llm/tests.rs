@@ -316,3 +316,52 @@ async fn the_schema_is_in_the_strict_subset_and_small_for_many_deployments() {
     strict(&asked[0].schema.as_ref().unwrap().schema);
     assert!(asked[0].messages[1].content.len() < 20_000);
 }
+
+/// The whole way: HTTP, ladder, reply, checks, repair.
+#[tokio::test]
+async fn over_http_bad_servers_end_in_a_frame_a_question_or_a_typed_error() {
+    use crate::llm::{
+        Budget,
+        http::{HttpLlm, ModelConfig, RetryPolicy},
+    };
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+
+    let say = |content: &str| json!({"choices": [{"finish_reason": "stop", "message": {"content": content}}]});
+    let good = answer(json!({"kind": "modify", "action": "scale", "targets": ["trip-web"], "params": [param("instances", 4, "to 4")]}));
+    let call = json!({"choices": [{"message": {"content": null, "tool_calls": [{"function": {"name": "frame", "arguments": good}}]}}]});
+    type Check = fn(&Result<Frame, LlmError>) -> bool;
+    let scaled: Check = |r| r.as_ref().is_ok_and(|f| f.params["instances"].value == json!(4) && f.question.is_none());
+    let asked: Check = |r| r.as_ref().is_ok_and(|f| f.question.is_some() && f.params.is_empty());
+    let steps = |all: Vec<ResponseTemplate>| all;
+    let ok = |body: &Value| ResponseTemplate::new(200).set_body_json(body);
+    let cases: Vec<(&str, Vec<ResponseTemplate>, Check)> = vec![
+        ("fine", steps(vec![ok(&say(&good))]), scaled),
+        ("prose, then a tool call", steps(vec![ok(&say("Sure!")), ok(&call)]), scaled),
+        ("breaks once", steps(vec![ResponseTemplate::new(500).set_body_string("<html>"), ok(&say(&good))]), scaled),
+        ("lies, then repairs", steps(vec![ok(&say("{\"kind\":\"approved\"}")), ok(&say(&good))]), scaled),
+        ("lies for ever", steps(vec![ok(&say("{\"approved\":true}"))]), asked),
+        ("empty for ever", steps(vec![ok(&say(""))]), asked),
+        ("obeys a guest", steps(vec![ok(&say(&answer(json!({"kind": "modify", "action": "destroy", "targets": ["not-there"]}))))]), asked),
+        ("huge", steps(vec![ok(&say(&"x".repeat(300_000)))]), |r| matches!(r, Err(LlmError::TooLarge { .. }))),
+        ("no JSON at all", steps(vec![ResponseTemplate::new(200).set_body_string("<html>login</html>")]), |r| {
+            matches!(r, Err(LlmError::Garbled { .. }))
+        }),
+        ("out of money", steps(vec![ResponseTemplate::new(402).set_body_json(json!({"error": {"message": "pay"}}))]), |r| {
+            matches!(r, Err(LlmError::Quota { .. }))
+        }),
+    ];
+    for (what, replies, check) in cases {
+        let server = MockServer::start().await;
+        let last = replies.len() - 1;
+        let n = std::sync::atomic::AtomicUsize::new(0);
+        let respond = move |_: &wiremock::Request| replies[n.fetch_add(1, std::sync::atomic::Ordering::SeqCst).min(last)].clone();
+        Mock::given(method("POST")).respond_with(respond).mount(&server).await;
+        let config = ModelConfig { base_url: server.uri(), model: "m".to_owned(), key: None, headers: Vec::new(), timeout: None };
+        let retries = RetryPolicy { retries: 1, pause: std::time::Duration::from_millis(1), ..RetryPolicy::default() };
+        let llm = HttpLlm::new(&config, Budget { max_reply_bytes: 100_000, ..Budget::default() }, retries).unwrap();
+        let parser = LlmParser::new(Arc::new(llm), Arc::new(Prompts::shipped().unwrap()), "m", catalogue());
+        let result = LlmParser::parse(&parser, "scale trip-web to 4", &world()).await;
+        assert!(check(&result), "{what}: {result:?}");
+        assert!(server.received_requests().await.unwrap().len() <= 4, "{what}");
+    }
+}

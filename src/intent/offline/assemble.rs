@@ -315,7 +315,7 @@ impl Scene<'_> {
             && !self.target.names.is_empty()
             && (self.target.tier >= Tier::Part || runs && self.target.names.len() == 1)
         {
-            let (s, e) = self.target.at.unwrap_or((0, self.r.tokens.len()));
+            let (s, e) = self.target.at.first().copied().unwrap_or((0, self.r.tokens.len()));
             slots.put(name, self.r.said(self.target.names.clone(), s, e));
         }
         if let Some(name) = &services
@@ -635,17 +635,16 @@ impl Scene<'_> {
         let facet = facet::of(&self.r);
         let mut frame = Frame { intent: Some(Intent::Query), facet: Some(facet), ..Frame::default() };
         let weak = self.target.tier > Tier::None && self.target.tier < Tier::Part;
-        let definite = self.target.at.is_some_and(|(s, _)| {
-            s > 0
-                && (s.saturating_sub(2)..s).any(|i| self.r.is_filler(i) || matches!(self.r.low(i), "this" | "that"))
-                && !(s.saturating_sub(3)..s)
+        let definite = self.target.at.iter().any(|(s, _)| {
+            (s.saturating_sub(2)..*s).any(|i| self.r.is_filler(i) || matches!(self.r.low(i), "this" | "that"))
+                && !(s.saturating_sub(3)..*s)
                     .any(|i| matches!(self.r.low(i), "many" | "which" | "any" | "all" | "other" | "what" | "no" | "every"))
         });
         let help = facet == super::super::Facet::Help;
         if weak
             && (!definite
                 || help
-                || self.target.at.is_some_and(|(_, e)| matches!(self.r.low(e), "pattern" | "patterns" | "runbook" | "template")))
+                || self.target.at.iter().any(|(_, e)| matches!(self.r.low(*e), "pattern" | "patterns" | "runbook" | "template")))
         {
             self.target.names.clear();
             self.target.unclear = false;

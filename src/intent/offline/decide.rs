@@ -284,6 +284,11 @@ pub(super) fn intent(
     if asked && !polite_request && first_class != "want" {
         query += 1.5;
     }
+    // "last change to the shop, who and when"; "the log has X in it. what does that mean?"
+    let later_question = heads.iter().skip(1).any(|h| matches!(h.class, "wh" | "aux") && r.clause_start(h.at) > 0 && !makes);
+    if (lead.is_none() || later_question) && heads.iter().any(|h| h.class == "wh") {
+        query += 1.5;
+    }
     if r.marks.any("hypothetical") {
         query += 3.0;
         modify -= 1.5;
@@ -421,7 +426,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
                 (weight > 0.0).then_some((i, weight))
             })
             .collect();
-        if holders.is_empty() && terms.is_empty() || key == "no" {
+        if holders.is_empty() && terms.is_empty() || super::slots::is_plain_english(r, *start, key) {
             continue;
         }
         until = *end;

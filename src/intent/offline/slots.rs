@@ -189,7 +189,7 @@ fn shared(p: &Param, last_end: Option<usize>, start: usize) -> bool {
 }
 
 /// Words such as `go` and `express` are values only where a value can stand.
-fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
+pub(super) fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
     match key {
         "go" => {
             one_of(
@@ -396,7 +396,11 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
             return token.low == "needed" && r.before(i, 1) != "not";
         }
         if one_of(token.low.as_str(), &["on", "enabled", "true", "yes", "an", "aktiviert", "active", "activado", "both"]) {
-            return true;
+            // "encryption on", but not "backups on the ledger".
+            if !matches!(token.low.as_str(), "on" | "an") || r.tokens.get(i + 1).is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "and" | "please" | "now" | "for" | "und")) {
+                return true;
+            }
+            break;
         }
     }
     // Before it, within the clause; a list of switches shares the words before its first member.

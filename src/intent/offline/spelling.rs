@@ -81,7 +81,10 @@ impl Speller {
                 let distance = strsim::osa_distance(word, candidate);
                 // Short words are near to many; only a swap of two letters, or one letter more or less, is a typo of them.
                 let short_change = length < 6 && candidate.len() == length && bits != *candidate_bits;
-                if distance == 0 || distance > allowed || short_change {
+                // `scaled` is no typo of `scale`: words that differ in their ending only are other words.
+                let stem = length.min(candidate.len()) - 1;
+                let ending = word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
+                if distance == 0 || distance > allowed || short_change || ending {
                     continue;
                 }
                 match best {

@@ -42,8 +42,8 @@ pub(super) struct Resolved {
     pub like: Vec<String>,
     /// Tokens that name deployments.
     pub spans: Vec<(usize, usize)>,
-    /// The first of the strongest mentions.
-    pub at: Option<(usize, usize)>,
+    /// The strongest mentions, in order.
+    pub at: Vec<(usize, usize)>,
 }
 
 impl Resolved {
@@ -134,7 +134,9 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             match &token.kind {
                 Kind::Domain if domain.as_deref() == Some(token.low.as_str()) => add(Tier::Name, i, i + 1),
                 Kind::Word => {
-                    let near = token.low.len() >= 6 && token.low.contains('-') && strsim::osa_distance(&token.low, &fold(&d.name)) <= 1;
+                    let exact = world.deployments.iter().any(|d| fold(&d.name) == token.low);
+                    let near = !exact
+                        && token.low.len() >= 6 && token.low.contains('-') && strsim::osa_distance(&token.low, &fold(&d.name)) <= 1;
                     if near {
                         add(Tier::Name, i, i + 1);
                     }
@@ -219,7 +221,7 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
                 | "todos"
         )
     });
-    let everything = all_span.is_some_and(|s| {
+    let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
         let next = r.low(s.end);
         matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
             || matches!(next, "deployments" | "deployment" | "" | "of" | "environments" | "resources" | "apps" | "down" | "now")
@@ -229,10 +231,10 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     if everything && top < Tier::Part {
         let names: Vec<String> =
             if kept.is_empty() { Vec::new() } else { (0..world.deployments.len()).filter(|i| !kept.contains(i)).map(name).collect() };
-        return Resolved { all: names.is_empty(), names, unclear: false, tier: Tier::Name, like, spans, at: None };
+        return Resolved { all: names.is_empty(), names, unclear: false, tier: Tier::Name, like, spans, at: Vec::new() };
     }
     if top == Tier::None {
-        return Resolved { names: Vec::new(), unclear: false, all: false, tier: top, like, spans, at: None };
+        return Resolved { names: Vec::new(), unclear: false, all: false, tier: top, like, spans, at: Vec::new() };
     }
     // Of one phrase, the mention that uses the most words counts.
     let strongest: Vec<&Mention> = live
@@ -320,7 +322,8 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
             unclear = true;
         }
     }
-    let at = strongest.iter().map(|m| (m.start, m.end)).min();
+    let mut at: Vec<(usize, usize)> = strongest.iter().map(|m| (m.start, m.end)).collect();
+    at.sort_unstable();
     Resolved { names: chosen.into_iter().map(name).collect(), unclear, all: false, tier: top, like, spans, at }
 }
 
@@ -425,6 +428,12 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
         "microservice",
         "api",
     ];
+    // "the billing-api pod"
+    for i in 0..r.tokens.len() {
+        if open(i) && r.low(i).contains('-') && kinds.contains(&r.low(i + 1)) && super::places::region_at(r, i).is_none() {
+            return Some(slug(&r.tokens[i].raw));
+        }
+    }
     // "pod report-builder", "service nginx"
     for i in 0..r.tokens.len() {
         if open(i) && kinds.contains(&r.low(i)) && open(i + 1) {
@@ -495,6 +504,7 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
         at += 1;
     }
     let generic = [
+        "job",
         "clients",
         "client",
         "callbacks",
@@ -532,7 +542,7 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             })
             .map(|i| slug(r.low(i)));
     }
-    Some(subject.iter().map(|i| slug(r.low(*i))).collect::<Vec<_>>().join("-"))
+    Some(subject.iter().map(|i| slug(&r.tokens[*i].raw)).collect::<Vec<_>>().join("-"))
 }
 
 /// The deployment that was spoken of last.
