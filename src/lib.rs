@@ -29,5 +29,8 @@ pub mod plan;
 /// The plan as a person is shown it.
 pub mod review;
 
+/// Rules that a plan is held against.
+pub mod policy;
+
 /// Faces.
 pub mod ui;
