@@ -406,7 +406,8 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
         let (kind, latency) = (kind.clone(), parts.config.sandbox_latency);
         return Ok(Endpoint::Local(Arc::new(move || {
             let world = sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
-            Some(sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() }))
+            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() });
+            spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
         })));
     }
     let fill = |text: &str| fill(text, &parts.environment, secrets).map_err(|e| Failure::from(e.server(name)));

@@ -373,10 +373,10 @@ pub async fn graph(app: &App, out: &Out, args: &GraphArgs) -> Exit {
     };
     let text = match format {
         GraphFormat::Text => ui::graph::tree(&picture, &out.screen.style).render(&out.screen.style),
-        GraphFormat::Mermaid => ui::graph::mermaid(&picture),
-        GraphFormat::Dot => ui::graph::dot(&picture),
-        GraphFormat::Svg => ui::graph::svg(&picture),
-        GraphFormat::Html => ui::graph::html(&picture),
+        GraphFormat::Mermaid => ui::graph::text::mermaid(&picture),
+        GraphFormat::Dot => ui::graph::text::dot(&picture),
+        GraphFormat::Svg => ui::graph::svg::svg(&picture),
+        GraphFormat::Html => ui::graph::svg::html(&picture),
     };
     match &args.out {
         Some(file) => flow::write_file(file, text.as_bytes())?,
@@ -592,11 +592,11 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
             eval::run(suite, parser, &eval::Run { mode: "offline", clock: &std::time::Instant::now, before: &|_| {} }).await
         };
         let findings = expected.as_ref().map(|b| eval::gate(&report, b)).unwrap_or_default();
-        shut |= findings.iter().any(|f| f.level == eval::Level::Failure);
+        shut |= findings.iter().any(|f| f.level == eval::gate::Level::Failure);
         written.record(&report, suite.name == "model");
         if !out.json {
             out.screen.print(&report.table(out.screen.style.width));
-            findings.iter().for_each(|f| out.screen.print(&format!("{}\n", f.line())));
+            findings.iter().for_each(|f| out.screen.print(&format!("{:?}  {}  {}  ({})\n", f.level, f.code, f.text, f.cases.join(" "))));
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }
@@ -609,25 +609,32 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
     Ok(if shut { ExitClass::Refused.code() } else { DONE })
 }
 
+fn explain_world(error: &sandbox::WorldError) -> Diagnostic {
+    Diagnostic::error("sandbox::world", "The simulated world cannot be used")
+        .detail(format!("{error}."))
+        .state("No server outside of the simulation is touched by this.")
+        .next("To begin anew:", "swell sandbox reset")
+}
+
 /// `swell sandbox …`.
 pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out: &Out) -> Exit {
-    let open = || sandbox::World::open(folder).map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)));
+    let open = || sandbox::World::open(folder).map_err(|e| Failure::from(explain_world(&e)));
     match command {
         SandboxCommand::Serve { server } => {
             if !sandbox::SERVERS.contains(&server.as_str()) {
                 return Err(flow::usage(&format!("`{}` is not one of {}", crate::domain::text::clean(server, 40), sandbox::SERVERS.join(", "))));
             }
-            sandbox::serve_stdio(server, open()?, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() }).await.map_err(|e| flow::usage(&e.to_string()))?;
+            sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() }).await.map_err(|e| flow::usage(&e.to_string()))?;
         }
         SandboxCommand::Show => {
-            let objects = open()?.objects().map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+            let objects = open()?.objects().map_err(|e| Failure::from(explain_world(&e)))?;
             out.data(&objects, || {
                 let cells = objects.iter().map(|l| vec![l.0.clone(), l.1.kind.to_string(), l.1.name.clone(), format!("{:?}", l.1.status).to_lowercase(), format!("{:?}", l.1.health).to_lowercase()]);
                 out.table(&["server", "type", "name", "status", "health"], cells.collect())
             });
         }
         SandboxCommand::Reset => {
-            open()?.reset().map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+            open()?.reset().map_err(|e| Failure::from(explain_world(&e)))?;
             out.screen.print("The simulated world is as it was at the beginning. Deployments that Swell recorded in it are gone from it.\n");
         }
         SandboxCommand::Poke { address, what, value } => {
@@ -641,11 +648,11 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
             };
             open()?
                 .poke(address.server.as_str(), address.kind.as_str(), address.name.as_str(), poke)
-                .map_err(|e| Failure::from(crate::diagnostic::Explain::explain(&e)))?;
+                .map_err(|e| Failure::from(explain_world(&e)))?;
         }
         SandboxCommand::Fault { fault } => {
             let world = open()?;
-            let explain = |e: sandbox::WorldError| Failure::from(crate::diagnostic::Explain::explain(&e));
+            let explain = |e: sandbox::WorldError| Failure::from(explain_world(&e));
             match fault.as_str() {
                 "list" => {
                     let all = world.list_faults().map_err(explain)?;

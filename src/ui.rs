@@ -65,6 +65,12 @@ impl Style {
     pub const PLAIN: Style = Style { color: false, width: 100 };
 }
 
+impl Default for Style {
+    fn default() -> Self {
+        Self { color: false, width: 80 }
+    }
+}
+
 /// Whether colour is wanted (`--color`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ColorChoice {

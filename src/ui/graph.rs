@@ -2,7 +2,7 @@
 //!
 //! All five are drawn from one [`Picture`], so they show the same nodes in the same waves. Nothing is fetched and nothing is run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod layout;
 
@@ -87,7 +87,7 @@ impl Picture {
         let title = format!("{} · {}", plan.deployment, plan.short());
         let subtitle = review::totals(&plan.counts(), plan.waves.len());
         // What stays and is needed by nothing in the plan would only be in the way.
-        let used: Vec<usize> = edges.iter().map(|(a, _)| *a).collect();
+        let used: BTreeSet<usize> = edges.iter().map(|(a, _)| *a).collect();
         let keep = |n: usize, node: &Node| node.layer > 0 || used.contains(&n);
         Self { title, subtitle, layers: names, nodes, edges }.retain(keep).tidy()
     }
@@ -152,9 +152,11 @@ impl Picture {
 
 /// A tree for the terminal: each resource stands below the last one that it waits for; what else it waits for stands beside it.
 pub fn tree(picture: &Picture, style: &Style) -> Page {
-    let before = |n: usize| picture.edges.iter().filter(move |(_, b)| *b == n).map(|(a, _)| *a);
-    let parent: Vec<Option<usize>> =
-        (0..picture.nodes.len()).map(|n| before(n).max_by_key(|a| (picture.nodes[*a].layer, std::cmp::Reverse(*a)))).collect();
+    let mut needs: Vec<Vec<usize>> = vec![Vec::new(); picture.nodes.len()];
+    picture.edges.iter().for_each(|(a, b)| needs[*b].push(*a));
+    let parent: Vec<Option<usize>> = (0..picture.nodes.len())
+        .map(|n| needs[n].iter().copied().max_by_key(|a| (picture.nodes[*a].layer, std::cmp::Reverse(*a))))
+        .collect();
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); picture.nodes.len()];
     let mut roots = Vec::new();
     for (n, parent) in parent.iter().enumerate() {
@@ -175,7 +177,8 @@ pub fn tree(picture: &Picture, style: &Style) -> Page {
         }
         line.push(Tone::Plain, &node.address.to_string());
         line.push(Tone::Dim, &format!("  {}", picture.layers.get(node.layer).map_or("", String::as_str)));
-        let also: Vec<String> = before(n).filter(|a| Some(*a) != parent[n]).map(|a| picture.nodes[a].address.name.to_string()).collect();
+        let also: Vec<String> =
+            needs[n].iter().filter(|a| Some(**a) != parent[n]).map(|a| picture.nodes[*a].address.name.to_string()).collect();
         if !also.is_empty() {
             line.push(Tone::Dim, &format!(", also after {}", also.join(", ")));
         }

@@ -37,8 +37,12 @@ pub fn render(review: &Review, level: Level, style: &Style) -> String {
     }
     parameters(&review.plan, level, style, &mut page);
     findings(&review.plan, &rows, style, &mut page);
+    let longest = rows.rows.iter().map(|r| r.address().to_string().len()).max().unwrap_or(0);
+    let column = longest.min((style.width * 45 / 100).max(20));
+    let mut wave = 0;
     for row in &rows.rows {
-        row_line(row, &rows, level, style, &mut page);
+        let name = if std::mem::replace(&mut wave, row.wave) == row.wave { String::new() } else { format!("wave {}", row.wave) };
+        row_line(row, &name, column, &rows, level, style, &mut page);
     }
     remarks(review, &rows, level, style, &mut page);
     page.flow(Line::of(Tone::Bold, &last_line(review)), style, 2);
@@ -207,12 +211,8 @@ pub(super) fn tone(action: Action) -> Tone {
     }
 }
 
-fn row_line(row: &Row, rows: &Rows, level: Level, style: &Style, page: &mut Page) {
-    let first = rows.rows.iter().find(|r| r.wave == row.wave).is_some_and(|r| r.index == row.index);
-    let name = if first { format!("wave {}", row.wave) } else { String::new() };
-    let longest = rows.rows.iter().map(|r| r.address().to_string().len()).max().unwrap_or(0);
-    let column = longest.min((style.width * 45 / 100).max(20));
-    let left = label(&name).pad(LABEL).add(tone(row.action), row.action.sign()).pad(LABEL + SIGN);
+fn row_line(row: &Row, name: &str, column: usize, rows: &Rows, level: Level, style: &Style, page: &mut Page) {
+    let left = label(name).pad(LABEL).add(tone(row.action), row.action.sign()).pad(LABEL + SIGN);
     let left = left.add(Tone::Plain, &row.address().to_string()).pad(LABEL + SIGN + column).add(Tone::Plain, "  ");
     if level == Level::Details {
         page.flow(left.join(reasons(row)), style, LABEL + SIGN + 2);

@@ -2,7 +2,7 @@
 //!
 //! Shared by the review and the graph, so that both show the same rows in the same waves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -90,7 +90,7 @@ impl<'a> Rows<'a> {
             .filter(|(_, s)| s.action == Action::Delete && s.replace.is_some())
             .map(|(n, s)| (&s.address, (n, s)))
             .collect();
-        let created: Vec<&Address> = plan.steps.iter().filter(|s| is_replacing(s)).map(|s| &s.address).collect();
+        let created: BTreeSet<&Address> = plan.steps.iter().filter(|s| is_replacing(s)).map(|s| &s.address).collect();
         let mut wave_of = vec![0; plan.steps.len()];
         let mut order = Vec::new();
         for (n, wave) in plan.waves.iter().enumerate() {
@@ -101,7 +101,7 @@ impl<'a> Rows<'a> {
         }
         // A step that stands in no wave is a fault of the planner; it is shown all the same.
         order.extend((0..plan.steps.len()).filter(|n| wave_of[*n] == 0));
-        let folded = |s: &Step| s.action == Action::Delete && s.replace.is_some() && created.contains(&&s.address);
+        let folded = |s: &Step| s.action == Action::Delete && s.replace.is_some() && created.contains(&s.address);
         let rows: Vec<Row> = order
             .into_iter()
             .map(|n| (n, &plan.steps[n]))
