@@ -16,6 +16,8 @@ pub mod resource;
 
 pub mod schema;
 
+pub mod substitute;
+
 pub use name::{Address, DeploymentName, NameError, ParameterName, PatternName, ResourceName, ResourceType, ServerName, ToolName};
 pub use path::PropertyPath;
 pub use reference::{Reference, ReferenceError, Scope, Segment};

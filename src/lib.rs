@@ -8,6 +8,9 @@ pub mod domain;
 /// What Swell says when something is wrong.
 pub mod diagnostic;
 
+/// Everything the engine says while it works.
+pub mod event;
+
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
 
@@ -19,3 +22,9 @@ pub mod store;
 
 /// Words in, frame out.
 pub mod intent;
+
+/// A plan: steps in waves.
+pub mod plan;
+
+/// The plan as a person is shown it.
+pub mod review;
