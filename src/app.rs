@@ -207,9 +207,10 @@ impl App {
     /// The policies: shipped, the user's, the project's.
     pub fn policies(&self) -> &Policies {
         self.policies.get_or_init(|| {
-            let (policies, problems) = Policies::load(&self.folders("policies"));
-            problems.into_iter().for_each(|d| self.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
-            policies
+            Policies::load(&self.folders("policies")).unwrap_or_else(|failure| {
+                failure.0.into_iter().for_each(|d| self.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
+                Policies::shipped()
+            })
         })
     }
 

@@ -609,6 +609,17 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
     Ok(if shut { ExitClass::Refused.code() } else { DONE })
 }
 
+/// What one simulated server holds, asked over MCP like any other.
+async fn world_rows(name: &str, world: sandbox::World) -> Result<Vec<(String, crate::mcp::Live)>, Failure> {
+    use crate::mcp::{ResourceServer, connection::Connection, native::NativeServer};
+    let server = name.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
+    let stream = sandbox::spawn_in_process(name, world, sandbox::SandboxOptions::default()).map_err(|e| flow::usage(&e.to_string()))?;
+    let native = NativeServer::new(Connection::connect_duplex(server, stream, Default::default()).await?);
+    let all = native.list(None).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(native.name(), &e)))?;
+    native.connection().close().await;
+    Ok(all.into_iter().map(|l| (name.to_owned(), l)).collect())
+}
+
 fn explain_world(error: &sandbox::WorldError) -> Diagnostic {
     Diagnostic::error("sandbox::world", "The simulated world cannot be used")
         .detail(format!("{error}."))
@@ -627,10 +638,17 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
             sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() }).await.map_err(|e| flow::usage(&e.to_string()))?;
         }
         SandboxCommand::Show => {
-            let objects = open()?.objects().map_err(|e| Failure::from(explain_world(&e)))?;
-            out.data(&objects, || {
-                let cells = objects.iter().map(|l| vec![l.0.clone(), l.1.kind.to_string(), l.1.name.clone(), format!("{:?}", l.1.status).to_lowercase(), format!("{:?}", l.1.health).to_lowercase()]);
-                out.table(&["server", "type", "name", "status", "health"], cells.collect())
+            let world = open()?;
+            let mut rows = Vec::new();
+            for name in sandbox::SERVERS {
+                rows.extend(world_rows(name, world.clone()).await?);
+            }
+            out.data(&rows, || {
+                let cells = rows.iter().map(|(server, l)| {
+                    let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+                    vec![server.clone(), l.kind.to_string(), l.name.clone(), word(&json!(l.status)), word(&json!(l.health)), l.reason.clone().unwrap_or_default()]
+                });
+                out.table(&["server", "type", "name", "status", "health", ""], cells.collect())
             });
         }
         SandboxCommand::Reset => {

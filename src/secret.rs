@@ -143,6 +143,23 @@ impl SecretStore {
         Ok(self.hand_out(name, value))
     }
 
+    /// Keeps a value under a name, in place of one that was there.
+    pub fn set(&self, name: &str, value: &str) -> Result<(), SecretError> {
+        check_name(name)?;
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _across_processes = self.lock_file()?;
+        let mut all = self.load()?;
+        all.insert(name.to_owned(), value.to_owned());
+        self.save(&all)?;
+        let _known = self.hand_out(name, value.to_owned());
+        Ok(())
+    }
+
+    /// The names that are kept in the file.
+    pub fn names(&self) -> Result<Vec<String>, SecretError> {
+        Ok(self.load()?.into_keys().collect())
+    }
+
     fn look_up(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
         check_name(name)?;
         let found = match self.environment.get(&variable(name)) {

@@ -298,6 +298,7 @@ impl Link<'_> {
     pub(super) fn hash(&self) -> String {
         let Self { number, at, deployment, run, body, previous } = self;
         let (at, deployment, run, previous) = (quoted(at), quoted(deployment), quoted(run), quoted(previous));
-        sha256_hex(format!(r#"{{"at":{at},"body":{body},"deployment":{deployment},"number":{number},"previous":{previous},"run":{run}}}"#))
+        let text = format!(r#"{{"at":{at},"body":{body},"deployment":{deployment},"number":{number},"previous":{previous},"run":{run}}}"#);
+        sha256_hex(text.as_bytes())
     }
 }

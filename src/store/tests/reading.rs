@@ -81,12 +81,12 @@ async fn an_entrys_hash_is_that_of_its_canonical_json() {
     for entry in store.entries(&EntryFilter::default()).await.unwrap() {
         let mut value = serde_json::to_value(&entry).unwrap();
         let hash = value.as_object_mut().unwrap().remove("hash").unwrap();
-        assert_eq!(hash, crate::domain::canonical::sha256_hex(crate::domain::canonical::canonical(&value)));
+        assert_eq!(hash, crate::domain::canonical::sha256_hex(crate::domain::canonical::canonical(&value).as_bytes()));
         assert_eq!(entry.previous, previous);
         previous = entry.hash;
     }
     assert_eq!(store.verify().await.unwrap().head, previous);
-    assert_eq!(crate::domain::canonical::sha256_hex("swell journal 1"), journal::GENESIS);
+    assert_eq!(crate::domain::canonical::sha256_hex(b"swell journal 1"), journal::GENESIS);
 }
 
 #[tokio::test]
