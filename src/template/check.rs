@@ -226,6 +226,8 @@ impl<'a> Checker<'a> {
         };
         let Some(problem) = problem else { return };
         let source = self.place(by, used, label_for(problem.code));
+        // A template that no file was written for has no lines to point at.
+        let problem = if source.is_none() { problem.fact("at", used.at.to_string()) } else { problem };
         self.problems.push(match by {
             Some(resource) => problem.address(&resource.address).source(source),
             None => problem.source(source),

@@ -1,9 +1,10 @@
 //! Checks that the fixtures do not show: leniency towards references, broken schemas, many resources.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{diagnostic::Severity, template::parse};
+use crate::template::{Origin, parse};
 
 struct Nothing;
 
@@ -90,5 +91,54 @@ fn a_large_template_is_checked() {
         let started = std::time::Instant::now();
         assert_eq!(check(&template, &types, &Nothing), []);
         println!("checked {n}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_template_without_a_file_says_where_in_words() {
+    let text = "resources: [{server: docker, type: t, name: n, properties: {a: \"${docker:t:x.id}\"}}]\noutputs: {o: \"${docker:t:y.id}\"}";
+    let mut template = parse("a.yaml", text, &Default::default()).unwrap();
+    template.origin = Origin::default();
+    struct Gone;
+    impl KnownAddresses for Gone {
+        fn find(&self, _: &Scope, _: &Address) -> Found {
+            Found::Nowhere
+        }
+    }
+    let problems = check(&template, &types(json!([{"type": "t", "properties": {}}])), &Gone);
+    let facts: Vec<_> = problems.iter().map(|p| (p.code, p.address.as_ref().map(Address::to_string), p.facts.clone())).collect();
+    assert_eq!(
+        facts,
+        [
+            ("template::dangling-reference", Some("docker:t:n".into()), vec![("at", "properties.a".into())]),
+            ("template::dangling-reference", None, vec![("at", "outputs.o".into())]),
+        ]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever refers to whatever: either a cycle is reported, or there are waves that cover all resources.
+    #[test]
+    fn a_template_without_a_cycle_has_waves(edges in proptest::collection::vec((0usize..12, 0usize..12, any::<bool>()), 0..20)) {
+        let mut text = String::from("resources:\n");
+        for n in 0..12 {
+            text += &format!("- server: docker\n  type: t:u\n  name: r{n}\n  properties:\n    x: 1\n");
+            for (k, (_, to, _)) in edges.iter().enumerate().filter(|(_, (from, _, whole))| *from == n && *whole) {
+                text += &format!("    p{k}: ${{docker:t:r{to}.id}}\n");
+            }
+            let after: Vec<String> = edges.iter().filter(|(from, _, whole)| *from == n && !whole).map(|(_, to, _)| format!("docker:t:u:r{to}")).collect();
+            text += &format!("  depends_on: [{}]\n", after.join(", "));
+        }
+        let template = parse("a.yaml", &text, &Default::default()).unwrap();
+        let problems = check(&template, &types(json!([{"type": "t:u", "properties": {}}])), &Nothing);
+        match link::graph(&template).waves() {
+            Some(waves) => {
+                prop_assert_eq!(problems, []);
+                prop_assert_eq!(waves.iter().map(Vec::len).sum::<usize>(), 12);
+            }
+            None => prop_assert!(!problems.is_empty() && problems.iter().all(|p| p.code == "template::cycle" && p.source.is_some())),
+        }
     }
 }

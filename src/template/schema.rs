@@ -20,7 +20,7 @@ use crate::{
     diagnostic::{Diagnostic, Hint},
     domain::{
         Existing, Properties, PropertyPath, Resource, ResourceType, ServerName, TypeDef,
-        name::nearest,
+        name::{MAX_NAME, nearest},
         path::PathStep,
         reference::{self, Reference, Segment},
     },
@@ -289,7 +289,8 @@ impl Asker<'_> {
                 None => return Vec::new(),
             }
         }
-        schema.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default()
+        let names = schema.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str));
+        names.into_iter().flatten().filter(|name| name.len() <= MAX_NAME).collect()
     }
 
     fn place(path: &PropertyPath) -> PropertyPath {
@@ -344,7 +345,8 @@ fn sentence_of(kind: &Kind, instance: &Value, message: &str) -> String {
         Value::String(text) => format!(", and it is `{}`", short(text)),
         other => format!(", and it is `{other}`"),
     };
-    let label = label_of(kind, instance, message);
+    // The words of a server's schema are bounded like any other text of a server.
+    let label = shortened(&label_of(kind, instance, message), 200);
     if label.starts_with("must") { format!("{label}{is}") } else { label }
 }
 

@@ -24,7 +24,15 @@ pub fn render(diagnostic: &Diagnostic, style: &Style) -> String {
     if let Some(source) = &diagnostic.source {
         page.source(source, diagnostic.severity);
     }
-    page.facts(&diagnostic.facts);
+    let mut facts = diagnostic.facts.clone();
+    // Where there is no file to show, the resource is the place.
+    if let Some(address) = diagnostic.address.as_ref().filter(|_| diagnostic.source.is_none()) {
+        let address = address.to_string();
+        if !facts.iter().any(|(_, value)| value.contains(&address)) {
+            facts.insert(0, ("resource", address));
+        }
+    }
+    page.facts(&facts);
     page.body(&diagnostic.detail, &diagnostic.state);
     if let Some(next) = &diagnostic.next {
         page.next(next);

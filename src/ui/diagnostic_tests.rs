@@ -146,6 +146,16 @@ fn a_line_that_was_not_kept_is_left_out() {
 }
 
 #[test]
+fn without_a_file_the_resource_is_the_place() {
+    let address = "docker:network:app".parse().unwrap();
+    let diagnostic = Diagnostic::error("a::b", "Nowhere").address(&address).fact("at", "properties.x").detail("It is not there.");
+    let expected = "error[a::b]: Nowhere\n\n  resource  docker:network:app\n  at        properties.x\n\n  It is not there.\n";
+    assert_eq!(plain(&diagnostic), expected);
+    let named = Diagnostic::error("a::b", "Nowhere").address(&address).fact("step", "create docker:network:app");
+    assert_eq!(plain(&named), "error[a::b]: Nowhere\n\n  step  create docker:network:app\n");
+}
+
+#[test]
 fn wide_characters_and_tabs_keep_the_caret_in_place() {
     let diagnostic = Diagnostic::error("a::b", "Wide").source(source("\t名前: ü", 6, 1, "this"));
     assert_eq!(plain(&diagnostic), "error[a::b]: Wide\n\n  patterns/shop.yaml:14:6\n   14 │     名前: ü\n      │           ^ this\n");
