@@ -309,7 +309,6 @@ impl<'a> Run<'a> {
             timing: self.options.timing.clone(),
             cancel: self.cancel.child_token(),
             tell: self.tell.clone(),
-            secrets: self.cx.secrets.clone(),
         };
         self.tasks.spawn(async move { Message::Step(Box::new(job.run().await)) });
     }

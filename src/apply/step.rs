@@ -55,7 +55,6 @@ pub(super) struct Job {
     pub timing: Timing,
     pub cancel: CancellationToken,
     pub tell: mpsc::UnboundedSender<(usize, String)>,
-    pub secrets: Arc<SecretStore>,
 }
 
 /// How a step ended.

@@ -75,6 +75,7 @@ pub fn step(name: &str, action: Action) -> Step {
         replace: None,
         tool: None,
         id: None,
+        key: None,
         changes: Vec::new(),
         intended: None,
         unset: Vec::new(),
