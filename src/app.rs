@@ -323,11 +323,12 @@ impl App {
     pub fn parser(&self) -> Result<&dyn crate::intent::Parser, Failure> {
         match (self.parts.parser, self.model()) {
             (Some(ParserKind::Model), Some(model)) => Ok(model),
-            (Some(ParserKind::Model), None) => Err(Failure::from(
-                Diagnostic::error("model::none", "No model is configured")
-                    .detail("`--parser llm` needs a model.")
-                    .next("Say which, for any OpenAI-compatible server:", "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1"),
-            )),
+            (Some(ParserKind::Model), None) => {
+                Err(Failure::from(Diagnostic::error("model::none", "No model is configured").detail("`--parser llm` needs a model.").next(
+                    "Say which, for any OpenAI-compatible server:",
+                    "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1",
+                )))
+            }
             _ => Ok(self.offline()),
         }
     }
@@ -349,7 +350,8 @@ impl App {
         let claim = Claim { who: id.who.clone(), host: id.host.clone(), pid: id.pid, what: what.to_owned() };
         let lock = self.store.lock(deployment, claim, LEASE).await?;
         if let Some(dead) = lock.taken_from() {
-            let text = format!("the lock of `{deployment}` was taken over from {} ({}, process {}), which is gone", dead.who, dead.what, dead.pid);
+            let text =
+                format!("the lock of `{deployment}` was taken over from {} ({}, process {}), which is gone", dead.who, dead.what, dead.pid);
             self.sink().emit(Event::Notice { text });
         }
         Ok(lock)
@@ -398,15 +400,18 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
     if let Some(kind) = &setting.sandbox {
         if !sandbox::SERVERS.contains(&kind.as_str()) {
             return Err(Failure::from(
-                Diagnostic::error("config::sandbox", "There is no such simulated server")
-                    .fact("server", name.to_string())
-                    .detail(format!("`{}` is not one of {}.", crate::domain::text::clean(kind, 40), sandbox::SERVERS.join(", "))),
+                Diagnostic::error("config::sandbox", "There is no such simulated server").fact("server", name.to_string()).detail(format!(
+                    "`{}` is not one of {}.",
+                    crate::domain::text::clean(kind, 40),
+                    sandbox::SERVERS.join(", ")
+                )),
             ));
         }
         let folder = world_folder(&parts.config.data);
         let (kind, latency) = (kind.clone(), parts.config.sandbox_latency);
         return Ok(Endpoint::Local(Arc::new(move || {
-            let world = sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
+            let world =
+                sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
             let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() });
             spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
         })));
@@ -428,7 +433,8 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
 /// Puts `${NAME}` of the environment and `${secret:NAME}` into a server's setting.
 fn fill(text: &str, environment: &Environment, secrets: &SecretStore) -> Result<String, Diagnostic> {
     use crate::domain::{Reference, Segment};
-    let bad = |what: String| Diagnostic::error("config::value", "A server's setting cannot be read").detail(what).state("Nothing was started.");
+    let bad =
+        |what: String| Diagnostic::error("config::value", "A server's setting cannot be read").detail(what).state("Nothing was started.");
     let mut out = String::new();
     for segment in crate::domain::reference::parse(text).map_err(|e| bad(format!("{e}.")))? {
         match segment {
@@ -469,4 +475,3 @@ impl OtherDeployments for Others<'_> {
             .collect()
     }
 }
-

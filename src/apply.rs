@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     diagnostic::Failure,
-    domain::{Action, Address, Outcome, Properties, ServerName, substitute::{Known, plain, substitute}},
+    domain::{
+        Action, Address, Outcome, Properties, ServerName,
+        substitute::{Known, plain, substitute},
+    },
     event::{Ended, Event, RunSummary, Sink},
     mcp::{Servers, Target},
     plan::{Plan, Step},
@@ -295,7 +298,13 @@ impl<'a> Run<'a> {
             }
         }
         self.state[n] = State::Running;
-        self.cx.sink.emit(Event::StepStarted { step: n, wave: self.wave[n], address: step.address.clone(), action: step.action, tool: tool.clone() });
+        self.cx.sink.emit(Event::StepStarted {
+            step: n,
+            wave: self.wave[n],
+            address: step.address.clone(),
+            action: step.action,
+            tool: tool.clone(),
+        });
         let job = Job {
             number: n,
             server,
@@ -371,12 +380,14 @@ impl<'a> Run<'a> {
                 let planned = self.plan.targets.iter().find(|t| t.server == server);
                 let problem = match (result, planned) {
                     (Err(reason), _) => Some(self.clean(&reason)),
-                    (Ok(now), Some(then)) if now.identity != then.identity => {
-                        Some(format!("`{server}` is `{}` now, and the plan was approved for `{}`", self.clean(&now.identity), then.identity))
-                    }
-                    (Ok(now), Some(then)) if now.pin != then.pin => {
-                        Some(format!("the tools of `{server}` are not those that the plan was approved with; see `swell servers review {server}`"))
-                    }
+                    (Ok(now), Some(then)) if now.identity != then.identity => Some(format!(
+                        "`{server}` is `{}` now, and the plan was approved for `{}`",
+                        self.clean(&now.identity),
+                        then.identity
+                    )),
+                    (Ok(now), Some(then)) if now.pin != then.pin => Some(format!(
+                        "the tools of `{server}` are not those that the plan was approved with; see `swell servers review {server}`"
+                    )),
                     _ => None,
                 };
                 self.checked.insert((server, wave), problem);
@@ -473,7 +484,15 @@ impl<'a> Run<'a> {
 
     fn say_ended(&self, n: usize, outcome: Outcome, elapsed_ms: u64, error: Option<String>) {
         let step = &self.plan.steps[n];
-        self.cx.sink.emit(Event::StepEnded { step: n, wave: self.wave[n], address: step.address.clone(), action: step.action, outcome, elapsed_ms, error });
+        self.cx.sink.emit(Event::StepEnded {
+            step: n,
+            wave: self.wave[n],
+            address: step.address.clone(),
+            action: step.action,
+            outcome,
+            elapsed_ms,
+            error,
+        });
     }
 
     fn progress(&mut self, n: usize, state: String) {
@@ -564,7 +583,9 @@ impl<'a> Run<'a> {
             .iter()
             .filter_map(|(name, value)| {
                 let put = substitute::<()>(value, &mut |reference| {
-                    let crate::domain::Reference::Output { address, path, .. } = reference else { return Ok(Known::Later(reference.clone())) };
+                    let crate::domain::Reference::Output { address, path, .. } = reference else {
+                        return Ok(Known::Later(reference.clone()));
+                    };
                     let looked_up = || {
                         let read = self.plan.reads.iter().find(|r| r.address == *address)?;
                         read.used.get(&path.to_string()).cloned()
@@ -594,7 +615,8 @@ impl<'a> Run<'a> {
             .map(|(server, r)| async move {
                 let key = crate::mcp::Key { kind: r.address.kind.clone(), name: r.address.name.clone(), id: Some(r.id.clone()) };
                 let live = server.read(&key).await.ok().flatten()?;
-                (live.health == crate::mcp::Health::Unhealthy).then(|| (r.address.clone(), live.reason.unwrap_or_else(|| "the server gives no reason".into())))
+                (live.health == crate::mcp::Health::Unhealthy)
+                    .then(|| (r.address.clone(), live.reason.unwrap_or_else(|| "the server gives no reason".into())))
             })
             .buffer_unordered(16)
             .filter_map(|x| async move { x })

@@ -75,7 +75,9 @@ impl Rule {
 pub fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((head, rest)) => text.strip_prefix(head).is_some_and(|tail| (0..=tail.len()).filter(|&i| tail.is_char_boundary(i)).any(|i| glob(rest, &tail[i..]))),
+        Some((head, rest)) => text
+            .strip_prefix(head)
+            .is_some_and(|tail| (0..=tail.len()).filter(|&i| tail.is_char_boundary(i)).any(|i| glob(rest, &tail[i..]))),
     }
 }
 
@@ -191,8 +193,12 @@ pub fn approve(review: &Review, consent: Consent, now: Timestamp) -> Result<Appr
     if digest != review.digest {
         return Err(ApprovalError::OtherPlan);
     }
-    let denied: Vec<String> =
-        plan.policy.iter().filter(|p| p.verdict == Verdict::Deny).flat_map(|p| p.findings.iter().map(move |f| format!("{}: {f}", p.policy))).collect();
+    let denied: Vec<String> = plan
+        .policy
+        .iter()
+        .filter(|p| p.verdict == Verdict::Deny)
+        .flat_map(|p| p.findings.iter().map(move |f| format!("{}: {f}", p.policy)))
+        .collect();
     if !denied.is_empty() {
         return Err(ApprovalError::Denied { findings: denied });
     }

@@ -183,7 +183,9 @@ fn nested(flat: serde_json::Map<String, Value>) -> serde_json::Map<String, Value
 /// From what was meant to what is wanted, or to an answer.
 async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
     if frame.out_of_scope {
-        return Ok(say("That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how."));
+        return Ok(say(
+            "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
+        ));
     }
     if frame.verb == Some(Verb::Cancel) {
         talk.pending = None;
@@ -209,7 +211,12 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
 
 async fn deploy(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
     let Some(pattern) = frame.pattern.clone() else {
-        let all: Vec<String> = app.catalog().iter().filter(|e| !e.pattern.runbook).map(|e| format!("  {:<26} {}", e.pattern.name.as_str(), e.pattern.title)).collect();
+        let all: Vec<String> = app
+            .catalog()
+            .iter()
+            .filter(|e| !e.pattern.runbook)
+            .map(|e| format!("  {:<26} {}", e.pattern.name.as_str(), e.pattern.title))
+            .collect();
         return Ok(say(format!(
             "No pattern fits that. There are:\n\n{}\n\nOr write the resources down in a template and say `/plan FILE`.",
             all.join("\n")
@@ -226,7 +233,9 @@ async fn deploy(app: &App, talk: &mut Conversation, frame: Frame, text: &str) ->
 /// "… as blog", "… call it blog": the deployment's name, when it was said.
 fn name_in_request(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let at = words.windows(2).position(|w| matches!((w[0].to_lowercase().as_str(), w[1].to_lowercase().as_str()), ("call", "it") | ("name", "it")));
+    let at = words
+        .windows(2)
+        .position(|w| matches!((w[0].to_lowercase().as_str(), w[1].to_lowercase().as_str()), ("call", "it") | ("name", "it")));
     let after = match at {
         Some(n) => words.get(n + 2),
         None => words.iter().position(|w| w.eq_ignore_ascii_case("as")).filter(|n| n + 2 == words.len()).and_then(|n| words.get(n + 1)),
@@ -378,7 +387,8 @@ fn edit_template(snapshot: &Snapshot, changed: &IndexMap<String, Said>, frame: &
         let keys: Vec<&str> = if matches!(name.as_str(), "instances" | "replicas") { COUNTS.to_vec() } else { vec![name.as_str()] };
         let mut fits: Vec<_> = template.resources.iter_mut().filter(|r| keys.iter().any(|k| r.properties.contains_key(*k))).collect();
         if let Some(part) = &frame.part {
-            let wanted: Vec<String> = part.to_lowercase().split_whitespace().filter(|w| !matches!(*w, "the" | "tier" | "layer")).map(str::to_owned).collect();
+            let wanted: Vec<String> =
+                part.to_lowercase().split_whitespace().filter(|w| !matches!(*w, "the" | "tier" | "layer")).map(str::to_owned).collect();
             let named = |r: &&mut crate::domain::Resource| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w));
             if fits.iter().any(|r| named(&r)) {
                 fits.retain(|r| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w)));
@@ -452,11 +462,16 @@ async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner
                 return Ok(Road::Ended(Reply::Applied { summary: Box::new(summary) }));
             }
             Decided::Declined => {
-                let text = format!("Not applied; nothing was changed. The plan is still open: say what to change, `/apply` shows it again, `never mind` drops it. ({})", review.plan.short());
+                let text = format!(
+                    "Not applied; nothing was changed. The plan is still open: say what to change, `/apply` shows it again, `never mind` drops it. ({})",
+                    review.plan.short()
+                );
                 return Ok(Road::Ended(Reply::Say { text }));
             }
             Decided::Saved(file) => {
-                return Ok(Road::Ended(Reply::Say { text: format!("Saved to {file}; nothing was changed. Apply it with: swell apply {file}") }));
+                return Ok(Road::Ended(Reply::Say {
+                    text: format!("Saved to {file}; nothing was changed. Apply it with: swell apply {file}"),
+                }));
             }
             Decided::Said(words) => return Ok(Road::Said(words)),
             Decided::Edit(pairs) => wanted = edited(app, talk, wanted, pairs).await?,

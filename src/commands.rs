@@ -10,8 +10,8 @@ use crate::{
     app::App,
     chat::{self, Conversation, Manner},
     cli::{
-        ApplyArgs, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand, PlanArgs, RollbackArgs, RunArgs,
-        RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
+        ApplyArgs, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand,
+        PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
@@ -93,7 +93,10 @@ fn ready(draft: Draft) -> Result<Wanted, Failure> {
         Draft::Ask(questions, mut diagnostics) => {
             if diagnostics.is_empty() {
                 diagnostics.extend(questions.iter().map(|q| {
-                    Diagnostic::error("pattern::parameter", "A parameter is missing").detail(q.text.clone()).state("Nothing was planned.").exit(ExitClass::Usage)
+                    Diagnostic::error("pattern::parameter", "A parameter is missing")
+                        .detail(q.text.clone())
+                        .state("Nothing was planned.")
+                        .exit(ExitClass::Usage)
                 }));
             }
             Err(diagnostics.into())
@@ -221,7 +224,8 @@ pub async fn resume(app: &App, args: &OneDeployment) -> Exit {
     let name = flow::which(app, args.deployment.as_deref()).await?;
     match flow::rest(app, &name).await? {
         Resumed::Nothing(name) => {
-            app.sink().emit(Event::Notice { text: format!("Nothing to resume: the last run of {name} ended well, and nothing is unknown.") });
+            app.sink()
+                .emit(Event::Notice { text: format!("Nothing to resume: the last run of {name} ended well, and nothing is unknown.") });
             Ok(DONE)
         }
         Resumed::Rest(review, consent) => {
@@ -286,7 +290,11 @@ pub async fn drift(app: &App, out: &Out, args: &DriftArgs) -> Exit {
 /// `swell import`.
 pub async fn import(app: &App, args: &ImportArgs) -> Exit {
     let name = deployment(&args.deployment)?;
-    let addresses: Vec<Address> = args.addresses.iter().map(|a| a.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))).collect::<Result<_, _>>()?;
+    let addresses: Vec<Address> = args
+        .addresses
+        .iter()
+        .map(|a| a.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string())))
+        .collect::<Result<_, _>>()?;
     road(app, flow::import(app, &name, &addresses).await?, RunOptions::default()).await
 }
 
@@ -388,7 +396,8 @@ pub async fn graph(app: &App, out: &Out, args: &GraphArgs) -> Exit {
 /// `swell wait`.
 pub async fn wait(app: &App, out: &Out, args: &WaitArgs) -> Exit {
     let address: Address = args.address.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
-    let span: jiff::SignedDuration = args.timeout.parse().map_err(|_| flow::usage(&format!("`{}` is not a duration such as `90s` or `5m`", args.timeout)))?;
+    let span: jiff::SignedDuration =
+        args.timeout.parse().map_err(|_| flow::usage(&format!("`{}` is not a duration such as `90s` or `5m`", args.timeout)))?;
     let live = flow::wait(app, &address, Duration::try_from(span).unwrap_or_default()).await?;
     out.data(&live, || format!("{address} is ready\n"));
     Ok(DONE)
@@ -416,9 +425,15 @@ pub async fn types(app: &App, out: &Out, server: Option<&str>) -> Exit {
     if let Some(name) = server {
         app.server(&name.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?)?;
     }
-    let all: Vec<_> = types.iter().filter(|(s, _)| server.is_none_or(|n| s.as_str() == n)).flat_map(|(s, t)| t.values().map(move |d| (s, d))).collect();
+    let all: Vec<_> =
+        types.iter().filter(|(s, _)| server.is_none_or(|n| s.as_str() == n)).flat_map(|(s, t)| t.values().map(move |d| (s, d))).collect();
     let data: Vec<Value> = all.iter().map(|(s, d)| json!({"server": s, "type": d.kind, "description": d.description})).collect();
-    out.data(&data, || out.table(&["server", "type", "description"], all.iter().map(|(s, d)| vec![s.to_string(), d.kind.to_string(), d.description.clone()]).collect()));
+    out.data(&data, || {
+        out.table(
+            &["server", "type", "description"],
+            all.iter().map(|(s, d)| vec![s.to_string(), d.kind.to_string(), d.description.clone()]).collect(),
+        )
+    });
     Ok(DONE)
 }
 
@@ -436,14 +451,18 @@ pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
         ServersCommand::List | ServersCommand::Health => {
             let rows = inspect::servers(app).await;
             out.data(&rows, || {
-                let cells = rows.iter().map(|r| vec![r.name.clone(), r.reached_by.clone(), r.identity.clone(), r.protocol.clone(), r.health.clone(), r.message.clone()]);
+                let cells = rows.iter().map(|r| {
+                    vec![r.name.clone(), r.reached_by.clone(), r.identity.clone(), r.protocol.clone(), r.health.clone(), r.message.clone()]
+                });
                 out.table(&["server", "how", "identity", "protocol", "health", ""], cells.collect())
             });
             Ok(if rows.iter().all(|r| r.health == "healthy") { DONE } else { ExitClass::Refused.code() })
         }
         ServersCommand::Tools { server } => {
             let tools = inspect::tools(app, server).await?;
-            out.data(&tools, || out.table(&["tool", "description"], tools.iter().map(|t| vec![t.name.clone(), t.description.clone()]).collect()));
+            out.data(&tools, || {
+                out.table(&["tool", "description"], tools.iter().map(|t| vec![t.name.clone(), t.description.clone()]).collect())
+            });
             Ok(DONE)
         }
         ServersCommand::Doctor { server } => {
@@ -477,10 +496,14 @@ fn list_patterns(app: &App, out: &Out, runbooks: bool) -> Exit {
     let all: Vec<_> = app.catalog().iter().filter(|e| e.pattern.runbook == runbooks).collect();
     let data: Vec<_> = all.iter().map(|e| describe(&e.pattern)).collect();
     out.data(&data, || {
-        let needs = |d: &pattern::Description| d.parameters.iter().filter(|p| p.required).map(|p| p.name.clone()).collect::<Vec<_>>().join(", ");
+        let needs =
+            |d: &pattern::Description| d.parameters.iter().filter(|p| p.required).map(|p| p.name.clone()).collect::<Vec<_>>().join(", ");
         out.table(
             &["name", "version", "title", "needs", "from"],
-            all.iter().zip(&data).map(|(e, d)| vec![d.name.clone(), d.version.to_string(), d.title.clone(), needs(d), e.layer.to_string()]).collect(),
+            all.iter()
+                .zip(&data)
+                .map(|(e, d)| vec![d.name.clone(), d.version.to_string(), d.title.clone(), needs(d), e.layer.to_string()])
+                .collect(),
         )
     });
     Ok(DONE)
@@ -499,7 +522,8 @@ async fn test_patterns(app: &App, out: &Out, name: Option<&str>) -> Exit {
         None => app.catalog().iter().flat_map(|e| pattern::run_tests(&e.pattern, &types)).collect(),
     };
     let failed = results.iter().filter(|r| !r.passed()).count();
-    let data: Vec<Value> = results.iter().map(|r| json!({"pattern": r.pattern, "test": r.name, "passed": r.passed(), "problems": r.problems})).collect();
+    let data: Vec<Value> =
+        results.iter().map(|r| json!({"pattern": r.pattern, "test": r.name, "passed": r.passed(), "problems": r.problems})).collect();
     out.data(&data, || {
         let mut text: String = results
             .iter()
@@ -512,7 +536,11 @@ async fn test_patterns(app: &App, out: &Out, name: Option<&str>) -> Exit {
         text.push_str(&format!("\n{} passed, {failed} failed\n", results.len() - failed));
         text
     });
-    Ok(if failed + app.catalog().problems().iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count() == 0 { DONE } else { ExitClass::Refused.code() })
+    Ok(if failed + app.catalog().problems().iter().filter(|d| d.severity == crate::diagnostic::Severity::Error).count() == 0 {
+        DONE
+    } else {
+        ExitClass::Refused.code()
+    })
 }
 
 /// `swell runbook …`.
@@ -562,7 +590,9 @@ pub async fn eval(app: &App, out: &Out, command: &EvalCommand) -> Exit {
             out.screen.print(&String::from_utf8_lossy(&lines));
             Ok(DONE)
         }
-        EvalCommand::Run { path, baseline, write_baseline } => eval_run(parser, out, path.as_deref(), baseline.as_deref(), write_baseline.as_deref()).await,
+        EvalCommand::Run { path, baseline, write_baseline } => {
+            eval_run(parser, out, path.as_deref(), baseline.as_deref(), write_baseline.as_deref()).await
+        }
         EvalCommand::Compare { a, b } => {
             let read = |p: &Path| -> Result<eval::Report, Failure> { Ok(eval::Report::from_json(&flow::read_large(p)?)?) };
             let comparison = eval::compare(&read(a)?, &read(b)?);
@@ -633,9 +663,15 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
     match command {
         SandboxCommand::Serve { server } => {
             if !sandbox::SERVERS.contains(&server.as_str()) {
-                return Err(flow::usage(&format!("`{}` is not one of {}", crate::domain::text::clean(server, 40), sandbox::SERVERS.join(", "))));
+                return Err(flow::usage(&format!(
+                    "`{}` is not one of {}",
+                    crate::domain::text::clean(server, 40),
+                    sandbox::SERVERS.join(", ")
+                )));
             }
-            sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() }).await.map_err(|e| flow::usage(&e.to_string()))?;
+            sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() })
+                .await
+                .map_err(|e| flow::usage(&e.to_string()))?;
         }
         SandboxCommand::Show => {
             let world = open()?;
@@ -646,14 +682,22 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
             out.data(&rows, || {
                 let cells = rows.iter().map(|(server, l)| {
                     let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-                    vec![server.clone(), l.kind.to_string(), l.name.clone(), word(&json!(l.status)), word(&json!(l.health)), l.reason.clone().unwrap_or_default()]
+                    vec![
+                        server.clone(),
+                        l.kind.to_string(),
+                        l.name.clone(),
+                        word(&json!(l.status)),
+                        word(&json!(l.health)),
+                        l.reason.clone().unwrap_or_default(),
+                    ]
                 });
                 out.table(&["server", "type", "name", "status", "health", ""], cells.collect())
             });
         }
         SandboxCommand::Reset => {
             open()?.reset().map_err(|e| Failure::from(explain_world(&e)))?;
-            out.screen.print("The simulated world is as it was at the beginning. Deployments that Swell recorded in it are gone from it.\n");
+            out.screen
+                .print("The simulated world is as it was at the beginning. Deployments that Swell recorded in it are gone from it.\n");
         }
         SandboxCommand::Poke { address, what, value } => {
             let address: Address = address.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
@@ -661,7 +705,9 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
                 ("kill", _) => sandbox::Poke::Kill,
                 ("delete", _) => sandbox::Poke::Delete,
                 ("restart", _) => sandbox::Poke::Restart,
-                ("set", Some((property, value))) => sandbox::Poke::SetProperty { property: property.to_owned(), value: flow::typed_value(value) },
+                ("set", Some((property, value))) => {
+                    sandbox::Poke::SetProperty { property: property.to_owned(), value: flow::typed_value(value) }
+                }
                 _ => return Err(flow::usage("what happens is `kill`, `delete`, `restart` or `set property=value`")),
             };
             open()?
@@ -690,7 +736,9 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
 /// `swell doctor`.
 pub async fn doctor(app: &App, out: &Out) -> Exit {
     let settings = &app.config().settings;
-    out.data(settings, || out.table(&["setting", "value", "from"], settings.iter().map(|s| vec![s.key.clone(), s.value.clone(), s.from.clone()]).collect()));
+    out.data(settings, || {
+        out.table(&["setting", "value", "from"], settings.iter().map(|s| vec![s.key.clone(), s.value.clone(), s.from.clone()]).collect())
+    });
     Ok(DONE)
 }
 
@@ -721,7 +769,9 @@ pub fn print_reply(out: &Out, reply: &chat::Reply) {
         chat::Reply::Ask { question } => out.screen.print(&ui::show::question(question, &out.screen.style)),
         chat::Reply::Answer { answer } => out.screen.print(&ui::show::answer(answer, &out.screen.style)),
         chat::Reply::Planned { plan, deployment, .. } => {
-            let text = format!("Plan {plan} for {deployment} is ready; nothing was changed. Apply it on a terminal, or plan to a file with `swell plan … --out` and apply that.\n");
+            let text = format!(
+                "Plan {plan} for {deployment} is ready; nothing was changed. Apply it on a terminal, or plan to a file with `swell plan … --out` and apply that.\n"
+            );
             out.screen.print(&text);
         }
         // The run's own events have said it.

@@ -166,10 +166,18 @@ pub fn project_of(directory: &Path) -> Option<PathBuf> {
 }
 
 /// Puts the layers together. All problems of the files are reported together.
-pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFile>, project: Option<&FoundFile>) -> Result<Config, Vec<Diagnostic>> {
+pub fn load(
+    flags: &Flags,
+    env: &Environment,
+    home: &Path,
+    user: Option<&FoundFile>,
+    project: Option<&FoundFile>,
+) -> Result<Config, Vec<Diagnostic>> {
     let mut problems = Vec::new();
     let mut settings = Settings::default();
-    let mut read = |found: Option<&FoundFile>| found.and_then(|f| parse(f).map_err(|d| problems.push(d)).ok().map(|file| (file, f.path.display().to_string())));
+    let mut read = |found: Option<&FoundFile>| {
+        found.and_then(|f| parse(f).map_err(|d| problems.push(d)).ok().map(|file| (file, f.path.display().to_string())))
+    };
     let files: Vec<(File, String)> = [read(user), read(project)].into_iter().flatten().collect();
     if !problems.is_empty() {
         return Err(problems);
@@ -181,7 +189,16 @@ pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFi
         Some(p) => p.join(".swell"),
         None => home.join(".local/share/swell"),
     };
-    let mut data = settings.take("data", built_in_data, &files, |f| f.data.clone(), env, "SWELL_DATA", |v| Some(PathBuf::from(v)), |v| v.display().to_string());
+    let mut data = settings.take(
+        "data",
+        built_in_data,
+        &files,
+        |f| f.data.clone(),
+        env,
+        "SWELL_DATA",
+        |v| Some(PathBuf::from(v)),
+        |v| v.display().to_string(),
+    );
     if let Some(profile) = flags.profile.clone().or_else(|| env.get("SWELL_PROFILE").cloned()) {
         if crate::domain::DeploymentName::new(profile.as_str()).is_err() {
             return Err(vec![
@@ -195,12 +212,40 @@ pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFi
         settings.note("profile", &profile, "--profile or SWELL_PROFILE");
     }
     let number = |v: &str| v.parse::<u64>().ok();
-    let per_server = settings.take("limits.per_server", 4, &files, |f| f.limits.per_server, env, "SWELL_PER_SERVER", |v| v.parse().ok().filter(|n| *n > 0), ToString::to_string);
-    let overall = settings.take("limits.overall", 16, &files, |f| f.limits.overall, env, "SWELL_OVERALL", |v| v.parse().ok().filter(|n| *n > 0), ToString::to_string);
-    let call_idle = settings.take("limits.call_idle", 120, &files, |f| f.limits.call_idle, env, "SWELL_CALL_IDLE", number, ToString::to_string);
-    let call_total = settings.take("limits.call_total", 1800, &files, |f| f.limits.call_total, env, "SWELL_CALL_TOTAL", number, ToString::to_string);
-    let sandbox_latency =
-        settings.take("sandbox.latency", false, &files, |f| f.sandbox.latency, env, "SWELL_SANDBOX_LATENCY", |v| v.parse().ok(), ToString::to_string);
+    let per_server = settings.take(
+        "limits.per_server",
+        4,
+        &files,
+        |f| f.limits.per_server,
+        env,
+        "SWELL_PER_SERVER",
+        |v| v.parse().ok().filter(|n| *n > 0),
+        ToString::to_string,
+    );
+    let overall = settings.take(
+        "limits.overall",
+        16,
+        &files,
+        |f| f.limits.overall,
+        env,
+        "SWELL_OVERALL",
+        |v| v.parse().ok().filter(|n| *n > 0),
+        ToString::to_string,
+    );
+    let call_idle =
+        settings.take("limits.call_idle", 120, &files, |f| f.limits.call_idle, env, "SWELL_CALL_IDLE", number, ToString::to_string);
+    let call_total =
+        settings.take("limits.call_total", 1800, &files, |f| f.limits.call_total, env, "SWELL_CALL_TOTAL", number, ToString::to_string);
+    let sandbox_latency = settings.take(
+        "sandbox.latency",
+        false,
+        &files,
+        |f| f.sandbox.latency,
+        env,
+        "SWELL_SANDBOX_LATENCY",
+        |v| v.parse().ok(),
+        ToString::to_string,
+    );
     let model = model(&mut settings, &files, env);
 
     let mut servers = IndexMap::new();
@@ -209,7 +254,12 @@ pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFi
         for (name, server) in file.servers {
             match ServerName::new(name.as_str()) {
                 Ok(good) => {
-                    let what = server.sandbox.as_ref().map(|s| format!("sandbox {s}")).or_else(|| server.url.clone()).or_else(|| server.command.clone());
+                    let what = server
+                        .sandbox
+                        .as_ref()
+                        .map(|s| format!("sandbox {s}"))
+                        .or_else(|| server.url.clone())
+                        .or_else(|| server.command.clone());
                     match what {
                         Some(what) => {
                             settings.note(&format!("servers.{good}"), &what, &path);
@@ -223,7 +273,11 @@ pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFi
                         ),
                     }
                 }
-                Err(e) => problems.push(Diagnostic::error("config::server", "A server's name is not acceptable").fact("file", path.clone()).detail(format!("{e}."))),
+                Err(e) => problems.push(
+                    Diagnostic::error("config::server", "A server's name is not acceptable")
+                        .fact("file", path.clone())
+                        .detail(format!("{e}.")),
+                ),
             }
         }
         if !file.auto_approve.is_empty() && Some(&path) == from_project.as_ref() {
@@ -249,7 +303,11 @@ pub fn load(flags: &Flags, env: &Environment, home: &Path, user: Option<&FoundFi
     if !problems.is_empty() {
         return Err(problems);
     }
-    settings.note("auto_approve", &format!("{} rule(s)", auto_approve.len()), if auto_approve.is_empty() { "built-in" } else { "the user's file" });
+    settings.note(
+        "auto_approve",
+        &format!("{} rule(s)", auto_approve.len()),
+        if auto_approve.is_empty() { "built-in" } else { "the user's file" },
+    );
     Ok(Config {
         project: root,
         data,
@@ -284,8 +342,18 @@ fn sandbox_server(name: &str) -> ServerSetting {
 fn model(settings: &mut Settings, files: &[(File, String)], env: &Environment) -> Option<ModelSetting> {
     let text = |v: &str| (!v.trim().is_empty()).then(|| v.trim().to_owned());
     let show = |v: &Option<String>| v.clone().unwrap_or_else(|| "(none)".into());
-    let base_url = settings.take("model.base_url", None, files, |f| f.model.base_url.clone().map(Some), env, "SWELL_MODEL_URL", |v| text(v).map(Some), show);
-    let name = settings.take("model.name", None, files, |f| f.model.name.clone().map(Some), env, "SWELL_MODEL", |v| text(v).map(Some), show);
+    let base_url = settings.take(
+        "model.base_url",
+        None,
+        files,
+        |f| f.model.base_url.clone().map(Some),
+        env,
+        "SWELL_MODEL_URL",
+        |v| text(v).map(Some),
+        show,
+    );
+    let name =
+        settings.take("model.name", None, files, |f| f.model.name.clone().map(Some), env, "SWELL_MODEL", |v| text(v).map(Some), show);
     let key_variable = settings.take(
         "model.key_variable",
         Some("SWELL_MODEL_KEY".to_owned()),
@@ -296,10 +364,15 @@ fn model(settings: &mut Settings, files: &[(File, String)], env: &Environment) -
         |v| text(v).map(Some),
         show,
     );
-    let timeout = settings.take("model.timeout", 60, files, |f| f.model.timeout, env, "SWELL_MODEL_TIMEOUT", |v| v.parse().ok(), ToString::to_string);
+    let timeout =
+        settings.take("model.timeout", 60, files, |f| f.model.timeout, env, "SWELL_MODEL_TIMEOUT", |v| v.parse().ok(), ToString::to_string);
     let (base_url, model) = (base_url?, name?);
     let key = key_variable.as_ref().and_then(|v| env.get(v)).map(|k| secrecy::SecretString::from(k.trim().to_owned()));
-    settings.note("model.key", if key.is_some() { "‹secret›" } else { "(none)" }, &format!("environment {}", key_variable.clone().unwrap_or_default()));
+    settings.note(
+        "model.key",
+        if key.is_some() { "‹secret›" } else { "(none)" },
+        &format!("environment {}", key_variable.clone().unwrap_or_default()),
+    );
     Some(ModelSetting { base_url, model, key_variable, key, timeout })
 }
 
@@ -399,7 +472,8 @@ mod tests {
 
     #[test]
     fn a_typing_error_is_shown_where_it_is() {
-        let problems = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", "[limits]\nper_servr = 7\n"))).unwrap_err();
+        let problems =
+            load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", "[limits]\nper_servr = 7\n"))).unwrap_err();
         assert_eq!(problems[0].source.as_ref().unwrap().line, 2);
         assert_eq!(problems[0].hints[0].text, "Did you mean `per_server`?");
     }
@@ -407,7 +481,10 @@ mod tests {
     #[test]
     fn a_project_cannot_approve_itself() {
         let text = "[[auto_approve]]\ndeployments = [\"*\"]\nactions = [\"create\"]\nmax_steps = 9\nuntil = \"2030-01-01T00:00:00Z\"\n";
-        assert_eq!(load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", text))).unwrap_err()[0].code, "config::auto-approve");
+        assert_eq!(
+            load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", text))).unwrap_err()[0].code,
+            "config::auto-approve"
+        );
         assert_eq!(load(&flags(), &Environment::new(), Path::new("/h"), Some(&file("u.toml", text)), None).unwrap().auto_approve.len(), 1);
     }
 

@@ -10,7 +10,13 @@ use crate::{
 
 /// Nothing: what a destroy wants.
 pub fn nothing(deployment: &DeploymentName) -> Template {
-    Template { name: deployment.clone(), variables: IndexMap::new(), resources: Vec::new(), outputs: IndexMap::new(), origin: Origin::default() }
+    Template {
+        name: deployment.clone(),
+        variables: IndexMap::new(),
+        resources: Vec::new(),
+        outputs: IndexMap::new(),
+        origin: Origin::default(),
+    }
 }
 
 /// What was there at a snapshot: what a rollback, an undo and a modify start from.

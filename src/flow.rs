@@ -158,7 +158,17 @@ pub fn from_snapshot(snapshot: &Snapshot, kind: RunKind, request: String) -> Wan
 /// From a template that is at hand.
 pub fn of_template(template: Template, kind: RunKind, request: String) -> Wanted {
     let recipe = Recipe { template: serde_json::to_value(&template).unwrap_or(Value::Null), ..Recipe::default() };
-    Wanted { template, kind, recipe, notes: Vec::new(), parameters: Vec::new(), foreign: Foreign::Refuse, request, parser: None, bound: None }
+    Wanted {
+        template,
+        kind,
+        recipe,
+        notes: Vec::new(),
+        parameters: Vec::new(),
+        foreign: Foreign::Refuse,
+        request,
+        parser: None,
+        bound: None,
+    }
 }
 
 fn note(p: &pattern::BoundParameter) -> ParameterNote {
@@ -309,7 +319,8 @@ pub async fn decide(app: &App, review: &Review) -> Result<Decided, Failure> {
                 let consent = Consent::KeyPress { key, shown: review.digest.clone() };
                 let now = app.now();
                 if let Some(stored) = app.store().plan(&review.digest).await?
-                    && now.duration_since(stored.made_at) > jiff::SignedDuration::from_mins(i64::try_from(review.valid_minutes).unwrap_or(30))
+                    && now.duration_since(stored.made_at)
+                        > jiff::SignedDuration::from_mins(i64::try_from(review.valid_minutes).unwrap_or(30))
                 {
                     return Err(crate::approval::ApprovalError::Expired { short: review.plan.short() }.into());
                 }
@@ -380,9 +391,13 @@ pub async fn load(app: &App, path: &Path) -> Result<Review, Failure> {
     let stated = value.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned();
     let format = value.pointer("/plan/format").and_then(Value::as_u64);
     if format != Some(u64::from(FORMAT)) {
-        return Err(refuse(format!("It has format {}, and this program reads format {FORMAT}.", format.map_or("none".into(), |f| f.to_string()))));
+        return Err(refuse(format!(
+            "It has format {}, and this program reads format {FORMAT}.",
+            format.map_or("none".into(), |f| f.to_string())
+        )));
     }
-    let plan: Plan = serde_json::from_value(value.get("plan").cloned().unwrap_or(Value::Null)).map_err(|e| refuse(format!("It is not a plan: {e}.")))?;
+    let plan: Plan =
+        serde_json::from_value(value.get("plan").cloned().unwrap_or(Value::Null)).map_err(|e| refuse(format!("It is not a plan: {e}.")))?;
     let digest = plan.digest();
     if digest != stated {
         return Err(refuse("Its digest does not fit its content: the file was changed after it was written.".into()));
@@ -431,7 +446,14 @@ fn what(kind: RunKind) -> &'static str {
     }
 }
 
-async fn apply_locked(app: &App, lock: &crate::store::Lock, plan: &Plan, digest: &str, how: String, options: RunOptions) -> Result<RunSummary, Failure> {
+async fn apply_locked(
+    app: &App,
+    lock: &crate::store::Lock,
+    plan: &Plan,
+    digest: &str,
+    how: String,
+    options: RunOptions,
+) -> Result<RunSummary, Failure> {
     let store = app.store();
     let snapshot = store.latest(&plan.deployment).await?;
     let base = snapshot.as_ref().map_or(0, |s| s.number);
@@ -487,7 +509,8 @@ async fn end_run(journal: crate::store::Journal, end: RunEnd) -> Result<Option<u
 /// The commands at the end: what undoes it, and how to go on.
 fn advise(summary: &mut RunSummary, plan: &Plan, clean: bool) {
     if plan.kind != RunKind::Destroy && !summary.done.is_empty() {
-        summary.undo = Some(if plan.base == 0 { format!("swell destroy {}", plan.deployment) } else { format!("swell undo {}", plan.deployment) });
+        summary.undo =
+            Some(if plan.base == 0 { format!("swell destroy {}", plan.deployment) } else { format!("swell undo {}", plan.deployment) });
     }
     if !clean {
         summary.next = Some(format!("swell resume {}", plan.deployment));
@@ -510,7 +533,10 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
         let server = app.server(&then.server)?;
         let now = server.target().await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&then.server, &e)))?;
         if now.identity != then.identity {
-            return Err(stale(plan, format!("`{}` was `{}` when the plan was made, and is `{}` now.", then.server, then.identity, now.identity)));
+            return Err(stale(
+                plan,
+                format!("`{}` was `{}` when the plan was made, and is `{}` now.", then.server, then.identity, now.identity),
+            ));
         }
         if now.pin != then.pin {
             return Err(stale(plan, format!("The tools of `{}` are not those that the plan was made with.", then.server)));
@@ -561,7 +587,8 @@ pub async fn rest(app: &App, deployment: &DeploymentName) -> Result<Resumed, Fai
     let Some(stored) = store.plan(&last.header.plan).await? else {
         return Err(Failure::from(Diagnostic::bug("resume::no-plan", format!("The plan of run {} is not in the state.", last.header.id))));
     };
-    let approved: Plan = serde_json::from_slice(&stored.bytes).map_err(|e| Failure::from(Diagnostic::bug("resume::plan", format!("A stored plan cannot be read: {e}."))))?;
+    let approved: Plan = serde_json::from_slice(&stored.bytes)
+        .map_err(|e| Failure::from(Diagnostic::bug("resume::plan", format!("A stored plan cannot be read: {e}."))))?;
     let template: Template = serde_json::from_value(approved.recipe.template.clone()).unwrap_or_else(|_| desired::nothing(deployment));
     let mut wanted = of_template(template, approved.kind, last.header.request.clone());
     wanted.recipe = approved.recipe.clone();
@@ -619,7 +646,9 @@ pub async fn no_deployment(app: &App, name: &str) -> Failure {
 pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Failure> {
     let all = app.store().deployments(Gone::Listed).await?;
     match name {
-        Some(name) if all.iter().any(|d| d.name.as_str() == name) => name.parse().map_err(|e: crate::domain::NameError| usage(&e.to_string())),
+        Some(name) if all.iter().any(|d| d.name.as_str() == name) => {
+            name.parse().map_err(|e: crate::domain::NameError| usage(&e.to_string()))
+        }
         Some(name) => Err(no_deployment(app, name).await),
         None => {
             let here: Vec<_> = app.store().deployments(Gone::Hidden).await?;
@@ -643,14 +672,20 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
 
 /// A usage error with one sentence.
 pub fn usage(detail: &str) -> Failure {
-    Failure::from(Diagnostic::error("usage", "The command cannot be understood").detail(format!("{detail}.")).state("Nothing was done.").exit(ExitClass::Usage))
+    Failure::from(
+        Diagnostic::error("usage", "The command cannot be understood")
+            .detail(format!("{detail}."))
+            .state("Nothing was done.")
+            .exit(ExitClass::Usage),
+    )
 }
 
 /// Parses `key=value` pairs; a value that is JSON is taken as such, anything else as text.
 pub fn pairs(all: &[String]) -> Result<IndexMap<String, Value>, Failure> {
     all.iter()
         .map(|pair| {
-            let (key, value) = pair.split_once('=').ok_or_else(|| usage(&format!("`{}` is not `key=value`", crate::domain::text::clean(pair, 60))))?;
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| usage(&format!("`{}` is not `key=value`", crate::domain::text::clean(pair, 60))))?;
             Ok((key.trim().to_owned(), typed_value(value)))
         })
         .collect()
@@ -684,7 +719,9 @@ pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<cra
             other if since.elapsed() >= timeout => {
                 let why = match &other {
                     None => "it is not there".to_owned(),
-                    Some(live) => live.reason.as_deref().map_or_else(|| "it is not ready".to_owned(), |r| crate::domain::text::clean(r, 300)),
+                    Some(live) => {
+                        live.reason.as_deref().map_or_else(|| "it is not ready".to_owned(), |r| crate::domain::text::clean(r, 300))
+                    }
                 };
                 return Err(Failure::from(
                     Diagnostic::error("wait::timeout", "A resource is not ready in time")
@@ -706,11 +743,15 @@ pub type Types = BTreeMap<ServerName, Arc<TypeTable>>;
 
 /// Finds `server:type` among the types.
 pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'t TypeDef), Failure> {
-    let (server, kind) = text.split_once(':').ok_or_else(|| usage(&format!("`{}` is not `server:type`", crate::domain::text::clean(text, 60))))?;
-    let found = types.iter().find(|(s, _)| s.as_str() == server).and_then(|(s, t)| t.iter().find(|(k, _)| k.as_str() == kind).map(|(_, d)| (s, d)));
+    let (server, kind) =
+        text.split_once(':').ok_or_else(|| usage(&format!("`{}` is not `server:type`", crate::domain::text::clean(text, 60))))?;
+    let found =
+        types.iter().find(|(s, _)| s.as_str() == server).and_then(|(s, t)| t.iter().find(|(k, _)| k.as_str() == kind).map(|(_, d)| (s, d)));
     found.ok_or_else(|| {
         let all: Vec<String> = types.iter().flat_map(|(s, t)| t.keys().map(move |k| format!("{s}:{k}"))).collect();
-        let mut d = Diagnostic::error("schema::unknown-type", "There is no such type").fact("type", crate::domain::text::clean(text, 80)).detail("No registered server has it.");
+        let mut d = Diagnostic::error("schema::unknown-type", "There is no such type")
+            .fact("type", crate::domain::text::clean(text, 80))
+            .detail("No registered server has it.");
         if let Some(near) = crate::domain::name::nearest(text, all.iter().map(String::as_str)) {
             d = d.hint(format!("Did you mean `{near}`?"));
         }
@@ -834,6 +875,11 @@ pub async fn live_rows(app: &App) -> Vec<crate::store::LiveRow> {
 /// Reads a file of evals or results, which may be large.
 pub fn read_large(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| {
-        Failure::from(Diagnostic::error("file::read", "A file cannot be read").fact("file", path.display().to_string()).detail(format!("{e}.")).state("Nothing was changed."))
+        Failure::from(
+            Diagnostic::error("file::read", "A file cannot be read")
+                .fact("file", path.display().to_string())
+                .detail(format!("{e}."))
+                .state("Nothing was changed."),
+        )
     })
 }

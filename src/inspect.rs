@@ -68,7 +68,9 @@ fn reached_by(setting: &ServerSetting) -> String {
     match (&setting.sandbox, &setting.url, &setting.command) {
         (Some(_), _, _) => "sandbox (simulated)".into(),
         (_, Some(url), _) => url.clone(),
-        (_, _, Some(command)) => std::iter::once(command.as_str()).chain(setting.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" "),
+        (_, _, Some(command)) => {
+            std::iter::once(command.as_str()).chain(setting.args.iter().map(String::as_str)).collect::<Vec<_>>().join(" ")
+        }
         _ => String::new(),
     }
 }
@@ -111,18 +113,32 @@ async fn report(app: &App, server: &NativeServer) -> ServerReport {
             "tools".to_owned(),
             match &tools {
                 Ok(list) if list.malformed.is_empty() => format!("{} tools", list.tools.len()),
-                Ok(list) => format!("{} tools, {} malformed: {}", list.tools.len(), list.malformed.len(), list.malformed.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")),
+                Ok(list) => format!(
+                    "{} tools, {} malformed: {}",
+                    list.tools.len(),
+                    list.malformed.len(),
+                    list.malformed.iter().map(|m| m.name.as_str()).collect::<Vec<_>>().join(", ")
+                ),
                 Err(e) => clean(e.message(), 400),
             },
         ));
         let native = tools.as_ref().is_ok_and(|t| crate::mcp::tools::speaks_protocol(&t.tools));
-        checks.push(("cross-MCP protocol".to_owned(), if native { "ok".into() } else { "it does not offer the tools of the protocol".into() }));
+        checks.push((
+            "cross-MCP protocol".to_owned(),
+            if native { "ok".into() } else { "it does not offer the tools of the protocol".into() },
+        ));
     }
     let row = row(app, server).await;
-    checks.push(("health".to_owned(), if row.message.is_empty() { row.health.clone() } else { format!("{}: {}", row.health, row.message) }));
+    checks
+        .push(("health".to_owned(), if row.message.is_empty() { row.health.clone() } else { format!("{}: {}", row.health, row.message) }));
     let (stderr, noise) = connection.diagnostics().await;
     if noise > 0 {
         checks.push(("noise".to_owned(), format!("{noise} lines on standard output were no messages")));
     }
-    ServerReport { sound: connected.is_ok() && row.health == "healthy", server: row, checks, stderr: stderr.iter().map(|l| clean(l, 300)).collect() }
+    ServerReport {
+        sound: connected.is_ok() && row.health == "healthy",
+        server: row,
+        checks,
+        stderr: stderr.iter().map(|l| clean(l, 300)).collect(),
+    }
 }

@@ -92,7 +92,7 @@ pub mod commands;
 /// The conversation at the terminal.
 pub mod repl;
 
-/// What surrounds a command.
-pub mod shell;
 /// Evals.
 pub mod eval;
+/// What surrounds a command.
+pub mod shell;

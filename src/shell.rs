@@ -220,7 +220,8 @@ fn start_log(data: &Path, env: &Environment) {
     use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
     let Some(level) = env.get("SWELL_LOG") else { return };
     let folder = data.join("logs");
-    let file = std::fs::create_dir_all(&folder).and_then(|()| std::fs::OpenOptions::new().create(true).append(true).open(folder.join("swell.jsonl")));
+    let file = std::fs::create_dir_all(&folder)
+        .and_then(|()| std::fs::OpenOptions::new().create(true).append(true).open(folder.join("swell.jsonl")));
     let (Ok(filter), Ok(file)) = (EnvFilter::try_new(format!("{level},rmcp=warn,async_openai=off,sqlx=warn")), file) else { return };
     let layer = tracing_subscriber::fmt::layer().json().with_writer(std::sync::Mutex::new(file));
     let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();

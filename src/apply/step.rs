@@ -107,7 +107,11 @@ impl Job {
             Err(CallError::Refused { message, class, .. }) => {
                 // Some servers refuse and leave something behind; what is there must be known, or the next plan trips over it.
                 let there = self.read_back().await.ok().flatten();
-                let ours = |live: &Live| self.action == Action::Update || live.created_by.as_deref() == Some(self.key.as_str()) || (class != Refusal::Exists && live.created_by.is_none());
+                let ours = |live: &Live| {
+                    self.action == Action::Update
+                        || live.created_by.as_deref() == Some(self.key.as_str())
+                        || (class != Refusal::Exists && live.created_by.is_none())
+                };
                 match there.filter(|live| ours(live)) {
                     Some(live) if class == Refusal::Exists && self.action == Action::Create => self.until_ready(live).await,
                     left => (Outcome::Failed, left, Some(message)),
@@ -124,11 +128,15 @@ impl Job {
         for attempt in 0.. {
             let control = self.control();
             let result = match (self.action, &self.id) {
-                (Action::Create, _) => self.server.create(&self.address.kind, &self.address.name, &self.properties, &self.key, &control).await,
+                (Action::Create, _) => {
+                    self.server.create(&self.address.kind, &self.address.name, &self.properties, &self.key, &control).await
+                }
                 (_, id) => self.server.update(&self.lookup_key(id.clone()), &self.properties, &control).await,
             };
             match result {
-                Err(CallError::NotSent { .. } | CallError::Refused { class: Refusal::Throttled, .. }) if attempt < self.timing.retries && !self.cancel.is_cancelled() => {
+                Err(CallError::NotSent { .. } | CallError::Refused { class: Refusal::Throttled, .. })
+                    if attempt < self.timing.retries && !self.cancel.is_cancelled() =>
+                {
                     self.say("trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(self.timing.poll_max);
@@ -171,7 +179,9 @@ impl Job {
             return live.created_by.as_deref().is_none_or(|key| key == self.key);
         }
         let Some(intended) = &self.intended else { return false };
-        let hidden = |name: &String| intended.sensitive.contains(name) || intended.desired.get(name).is_some_and(|v| v.to_string().contains("${secret:"));
+        let hidden = |name: &String| {
+            intended.sensitive.contains(name) || intended.desired.get(name).is_some_and(|v| v.to_string().contains("${secret:"))
+        };
         self.properties.iter().filter(|(k, _)| !hidden(k)).all(|(k, v)| match live.properties.get(k) {
             Some(there) => equal(v, there, None, true),
             None => v.is_null(),
@@ -231,7 +241,9 @@ impl Job {
             match self.server.delete(&key, &self.control()).await {
                 Ok(()) => return self.until_gone(&key).await,
                 Err(error) if error.is_not_found() => return (Outcome::Done, None, None),
-                Err(CallError::NotSent { .. } | CallError::Refused { class: Refusal::Throttled, .. }) if attempt < self.timing.retries && !self.cancel.is_cancelled() => {
+                Err(CallError::NotSent { .. } | CallError::Refused { class: Refusal::Throttled, .. })
+                    if attempt < self.timing.retries && !self.cancel.is_cancelled() =>
+                {
                     self.say("trying again");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(self.timing.poll_max);
@@ -244,7 +256,9 @@ impl Job {
                     return match self.server.read(&key).await {
                         Ok(None) => (Outcome::Done, None, None),
                         Ok(Some(live)) if live.status == Status::Deleting => self.until_gone(&key).await,
-                        Ok(Some(_)) => (Outcome::Unknown, None, Some(format!("{reason}; it is still there, and the delete may still arrive"))),
+                        Ok(Some(_)) => {
+                            (Outcome::Unknown, None, Some(format!("{reason}; it is still there, and the delete may still arrive")))
+                        }
                         Err(error) => (Outcome::Unknown, None, Some(format!("{reason}; it cannot be read back: {}", error.message()))),
                     };
                 }
@@ -264,7 +278,9 @@ impl Job {
                 Ok(Some(live)) if since.elapsed() >= limit => {
                     return (Outcome::Failed, Some(live), Some(format!("it is still there after {}s", limit.as_secs())));
                 }
-                Err(error) if since.elapsed() >= limit => return (Outcome::Unknown, None, Some(format!("it cannot be read back: {}", error.message()))),
+                Err(error) if since.elapsed() >= limit => {
+                    return (Outcome::Unknown, None, Some(format!("it cannot be read back: {}", error.message())));
+                }
                 Ok(Some(_)) | Err(_) => {}
             }
             self.say("waiting until it is gone");
@@ -314,7 +330,9 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
             for segment in segments {
                 match segment {
                     Segment::Literal(literal) => out.push_str(&literal),
-                    Segment::Reference(Reference::Secret(name)) => out.push_str(expose(&secrets.resolve(&name).map_err(|e| e.to_string())?)),
+                    Segment::Reference(Reference::Secret(name)) => {
+                        out.push_str(expose(&secrets.resolve(&name).map_err(|e| e.to_string())?))
+                    }
                     Segment::Reference(Reference::Output { address, path, .. }) => match fetched.get(&(address, path.to_string())) {
                         Some(v) if whole => return Ok(v.clone()),
                         Some(Value::String(s)) => out.push_str(s),
@@ -327,7 +345,9 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
             Value::String(out)
         }
         Value::Array(items) => Value::Array(items.iter().map(|v| reveal(v, secrets, fetched)).collect::<Result<_, _>>()?),
-        Value::Object(map) => Value::Object(map.iter().map(|(k, v)| reveal(v, secrets, fetched).map(|v| (k.clone(), v))).collect::<Result<_, _>>()?),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(k, v)| reveal(v, secrets, fetched).map(|v| (k.clone(), v))).collect::<Result<_, _>>()?)
+        }
         other => other.clone(),
     })
 }
@@ -336,7 +356,11 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
 pub(super) fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
     let hide = |map: &mut Properties, sensitive: &[String]| {
         for (name, value) in map.iter_mut() {
-            *value = if sensitive.contains(name) && !value.is_null() { Value::String("‹secret›".into()) } else { secrets.redactor().json(value) };
+            *value = if sensitive.contains(name) && !value.is_null() {
+                Value::String("‹secret›".into())
+            } else {
+                secrets.redactor().json(value)
+            };
         }
     };
     let sensitive = record.sensitive.clone();

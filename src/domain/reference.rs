@@ -183,7 +183,6 @@ pub fn walk(value: &Value, path: &PropertyPath, visit: &mut dyn FnMut(&PropertyP
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 

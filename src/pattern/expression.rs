@@ -273,7 +273,9 @@ fn number(value: &Data) -> Result<Value, ExpressionError> {
         return Ok(n.into());
     }
     let float = f64::try_from(value.clone()).map_err(say)?;
-    serde_json::Number::from_f64(float).map(Value::Number).ok_or_else(|| ExpressionError("the expression gives a number without end".into()))
+    serde_json::Number::from_f64(float)
+        .map(Value::Number)
+        .ok_or_else(|| ExpressionError("the expression gives a number without end".into()))
 }
 
 fn word(kind: ValueKind) -> &'static str {

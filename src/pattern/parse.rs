@@ -16,8 +16,23 @@ use super::{
 };
 
 const PATTERN_KEYS: [&str; 17] = [
-    "name", "version", "title", "description", "runbook", "words", "examples", "requires", "scale", "parameters", "deployment", "checks",
-    "locals", "notes", "resources", "outputs", "tests",
+    "name",
+    "version",
+    "title",
+    "description",
+    "runbook",
+    "words",
+    "examples",
+    "requires",
+    "scale",
+    "parameters",
+    "deployment",
+    "checks",
+    "locals",
+    "notes",
+    "resources",
+    "outputs",
+    "tests",
 ];
 const RESOURCE_KEYS: [&str; 12] =
     ["when", "for_each", "as", "server", "type", "name", "properties", "depends_on", "lifecycle", "wait", "existing", "comment"];

@@ -188,7 +188,10 @@ impl Builder<'_> {
                     .fact("resource", address.to_string())
                     .fact("recorded on", old.target.clone())
                     .fact("server is now", target.identity.clone())
-                    .detail(format!("`{}` holds other resources than when this one was recorded, so it cannot be changed there.", address.server))
+                    .detail(format!(
+                        "`{}` holds other resources than when this one was recorded, so it cannot be changed there.",
+                        address.server
+                    ))
                     .state("Nothing was planned.")
                     .next("Point the name back at the old server, or see what is configured:", "swell servers list"),
             );
@@ -242,7 +245,14 @@ impl Builder<'_> {
         }
     }
 
-    fn create(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, because: Option<String>, replace: Option<(String, Vec<Change>)>) {
+    fn create(
+        &mut self,
+        resource: &Resource,
+        kind: &TypeDef,
+        substituted: &Substituted,
+        because: Option<String>,
+        replace: Option<(String, Vec<Change>)>,
+    ) {
         let address = resource.address.clone();
         let intended = self.intended(resource, kind, substituted, None);
         self.fates.insert(address.clone(), Fate::New(known_properties(substituted)));
@@ -267,7 +277,16 @@ impl Builder<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call site each; a struct would only rename the arguments")]
-    fn replace(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, live: &Live, old: &Recorded, why: String, changes: Vec<Change>) {
+    fn replace(
+        &mut self,
+        resource: &Resource,
+        kind: &TypeDef,
+        substituted: &Substituted,
+        live: &Live,
+        old: &Recorded,
+        why: String,
+        changes: Vec<Change>,
+    ) {
         if resource.lifecycle.prevent_destroy || old.lifecycle.prevent_destroy {
             self.problems.push(self.protected(&resource.address, "replaced"));
             return;
@@ -365,7 +384,10 @@ impl Builder<'_> {
         Diagnostic::error("plan::type-gone", "A recorded resource cannot be read")
             .address(address)
             .fact("resource", address.to_string())
-            .detail(format!("No server `{}` with a type `{}` is registered now, but this deployment has a resource there.", address.server, address.kind))
+            .detail(format!(
+                "No server `{}` with a type `{}` is registered now, but this deployment has a resource there.",
+                address.server, address.kind
+            ))
             .state("Nothing was planned. The record is as it was.")
             .next("Register the server again, or see what is registered:", "swell servers list")
     }
@@ -464,7 +486,8 @@ impl Builder<'_> {
             (crate::domain::Scope::Here, Match::Declared(a)) => Some(a),
             _ => None,
         };
-        let declared = declared.filter(|a| self.fates.contains_key(a) || !self.inputs.observed.lookups.contains_key(&(scope.clone(), a.clone())));
+        let declared =
+            declared.filter(|a| self.fates.contains_key(a) || !self.inputs.observed.lookups.contains_key(&(scope.clone(), a.clone())));
         let Some(declared) = declared else {
             let key = (scope.clone(), address.clone());
             let Some(found) = self.inputs.observed.lookups.get(&key) else { return Err(dangling(reference)) };
@@ -524,7 +547,9 @@ impl Builder<'_> {
                 self.problems.push(
                     Diagnostic::error("plan::secret-missing", "A secret is not there")
                         .fact("secret", name.clone())
-                        .detail(format!("The template refers to `${{secret:{name}}}`, and no secret of this name is stored or set in the environment."))
+                        .detail(format!(
+                            "The template refers to `${{secret:{name}}}`, and no secret of this name is stored or set in the environment."
+                        ))
                         .state("Nothing was planned.")
                         .next("Store it (it is read from the terminal, not shown):", format!("swell secrets set {name}")),
                 );
@@ -536,7 +561,13 @@ impl Builder<'_> {
     fn finish(self) -> Result<Plan, Vec<Diagnostic>> {
         let order = self.order();
         let Some(levels) = order.waves() else {
-            let names = order.cycles().into_iter().flatten().map(|n: usize| format!("{} {}", self.steps[n].action, self.steps[n].address)).collect::<Vec<_>>().join(", ");
+            let names = order
+                .cycles()
+                .into_iter()
+                .flatten()
+                .map(|n: usize| format!("{} {}", self.steps[n].action, self.steps[n].address))
+                .collect::<Vec<_>>()
+                .join(", ");
             return Err(vec![
                 Diagnostic::error("plan::no-order", "The steps have no order")
                     .detail(format!("Each of these must be done before the other: {names}."))

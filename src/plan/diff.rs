@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Change, Shown};
-use crate::domain::{Properties, PropertyPath, TypeDef, substitute::{Substituted, plain}};
+use crate::domain::{
+    Properties, PropertyPath, TypeDef,
+    substitute::{Substituted, plain},
+};
 
 /// Everything that one resource's diff looks at.
 pub struct Sides<'a> {
@@ -33,7 +36,8 @@ pub fn diff(sides: &Sides<'_>) -> Vec<Change> {
         let sensitive = sides.kind.is_sensitive(name) || sides.substituted.is_secret(name);
         let same = if sensitive {
             // A server does not show a secret, so what counts is whether we mean the same one as last time.
-            sides.recorded.is_some_and(|(desired, _)| desired.get(name) == sides.desired.get(name)) && (before.is_some() || sides.kind.is_sensitive(name))
+            sides.recorded.is_some_and(|(desired, _)| desired.get(name) == sides.desired.get(name))
+                && (before.is_some() || sides.kind.is_sensitive(name))
         } else if sides.substituted.is_later(name) {
             false
         } else {
@@ -159,8 +163,9 @@ pub fn equal(wanted: &Value, live: &Value, sent: Option<&Value>, unordered: bool
 /// What changed behind our back: recorded against live, for what we set.
 pub fn drifted(kind: &TypeDef, sent: &Properties, recorded: &Properties, live: &Properties, ignore: &[String]) -> Vec<Change> {
     let mut changes = Vec::new();
-    for name in sent.keys().filter(|n| !ignore.contains(*n)) {
-        let sensitive = kind.is_sensitive(name);
+    // What holds a secret is recorded scrubbed, so it cannot be compared with what the server shows.
+    let hidden = |name: &String| kind.is_sensitive(name) || sent.get(name).is_some_and(|v| v.to_string().contains("${secret:"));
+    for name in sent.keys().filter(|n| !ignore.contains(*n) && !hidden(n)) {
         let (before, now) = (recorded.get(name), live.get(name));
         let unordered = kind.unordered.iter().any(|u| u == name);
         let same = match (before, now) {
@@ -170,7 +175,7 @@ pub fn drifted(kind: &TypeDef, sent: &Properties, recorded: &Properties, live: &
             _ => false,
         };
         if !same {
-            let show = |v: Option<&Value>| v.map_or(Shown::Absent, |v| shown_live(v, sensitive));
+            let show = |v: Option<&Value>| v.map_or(Shown::Absent, |v| Shown::Value(v.clone()));
             changes.push(Change { path: PropertyPath::key(name), before: show(before), after: show(now), forces_replace: false });
         }
     }
@@ -195,13 +200,26 @@ mod tests {
         let desired = desired.as_object().unwrap().clone();
         let recorded = recorded.map(|r| r.as_object().unwrap().clone());
         let live = live.as_object().unwrap().clone();
-        let substituted = crate::domain::substitute::substitute::<()>(&Value::Object(desired.clone()), &mut |r| Ok(crate::domain::substitute::Known::Later(r.clone()))).unwrap();
-        diff(&Sides { kind: &kind(), desired: &desired, substituted: &substituted, recorded: recorded.as_ref().map(|r| (r, r)), live: &live, ignore: &[] })
+        let substituted = crate::domain::substitute::substitute::<()>(&Value::Object(desired.clone()), &mut |r| {
+            Ok(crate::domain::substitute::Known::Later(r.clone()))
+        })
+        .unwrap();
+        diff(&Sides {
+            kind: &kind(),
+            desired: &desired,
+            substituted: &substituted,
+            recorded: recorded.as_ref().map(|r| (r, r)),
+            live: &live,
+            ignore: &[],
+        })
     }
 
     #[test]
     fn what_the_server_adds_is_no_change() {
-        assert_eq!(run(json!({"image": "a", "env": {"A": "1"}}), None, json!({"image": "a", "env": {"A": "1", "PATH": "/"}, "restart": "no"})), vec![]);
+        assert_eq!(
+            run(json!({"image": "a", "env": {"A": "1"}}), None, json!({"image": "a", "env": {"A": "1", "PATH": "/"}, "restart": "no"})),
+            vec![]
+        );
     }
 
     #[test]
@@ -217,9 +235,13 @@ mod tests {
 
     #[test]
     fn a_property_that_we_no_longer_want_is_unset() {
-        let changes = run(json!({"image": "a"}), Some(json!({"image": "a", "restart": "always"})), json!({"image": "a", "restart": "always"}));
+        let changes =
+            run(json!({"image": "a"}), Some(json!({"image": "a", "restart": "always"})), json!({"image": "a", "restart": "always"}));
         assert_eq!(changes[0].after, Shown::Absent);
-        assert_eq!(run(json!({"image": "a"}), Some(json!({"image": "a", "restart": "no"})), json!({"image": "a", "restart": "no"})), vec![]);
+        assert_eq!(
+            run(json!({"image": "a"}), Some(json!({"image": "a", "restart": "no"})), json!({"image": "a", "restart": "no"})),
+            vec![]
+        );
     }
 
     #[test]
@@ -227,6 +249,16 @@ mod tests {
         let changes = run(json!({"image": "${docker:image:x.tag}"}), Some(json!({"image": "a"})), json!({"image": "a"}));
         assert!(changes[0].forces_replace);
         assert_eq!(changes[0].after, Shown::AfterApply(json!("${docker:image:x.tag}")));
+    }
+
+    #[test]
+    fn a_secret_is_no_drift() {
+        let map = |v: Value| v.as_object().unwrap().clone();
+        let sent = map(json!({"password": "${secret:a}", "env": {"P": "x${secret:b}"}, "image": "a"}));
+        let recorded = map(json!({"password": "‹secret›", "env": {"P": "x‹secret b›"}, "image": "a"}));
+        let live = map(json!({"password": "p", "env": {"P": "xyz"}, "image": "b"}));
+        let changes = drifted(&kind(), &sent, &recorded, &live, &[]);
+        assert_eq!(changes.iter().map(|c| c.path.to_string()).collect::<Vec<_>>(), ["image"]);
     }
 
     #[test]

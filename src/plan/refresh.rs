@@ -226,7 +226,14 @@ async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, see
 }
 
 /// Finds an address that the template does not declare: recorded in exactly one other deployment, else live by type and name.
-async fn look_up(servers: &Servers, deployment: &DeploymentName, scope: Scope, address: Address, others: &dyn OtherDeployments, seen: &mut Observed) {
+async fn look_up(
+    servers: &Servers,
+    deployment: &DeploymentName,
+    scope: Scope,
+    address: Address,
+    others: &dyn OtherDeployments,
+    seen: &mut Observed,
+) {
     let recorded = others.find_recorded(&address, &scope, deployment).await;
     let key = (scope.clone(), address.clone());
     match recorded.as_slice() {
@@ -300,7 +307,8 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
     };
     match <[Live; 1]>::try_from(found) {
         Ok([live]) => {
-            let one = LookedUp { address: address.clone(), deployment: None, id: live.id, outputs: live.outputs, properties: live.properties };
+            let one =
+                LookedUp { address: address.clone(), deployment: None, id: live.id, outputs: live.outputs, properties: live.properties };
             seen.lookups.insert((Scope::Here, address.clone()), one);
         }
         Err(other) => seen.problems.push(
@@ -310,7 +318,12 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
                 .detail(if other.is_empty() {
                     format!("`{}` has no `{}` of this name with these properties.", address.server, address.kind)
                 } else {
-                    format!("`{}` has {} of `{}` with these properties; the lookup must fit exactly one.", address.server, other.len(), address.kind)
+                    format!(
+                        "`{}` has {} of `{}` with these properties; the lookup must fit exactly one.",
+                        address.server,
+                        other.len(),
+                        address.kind
+                    )
                 })
                 .state("Nothing was planned.")
                 .next("See what is there:", format!("swell query \"SELECT address FROM resources WHERE server = '{}'\"", address.server)),
@@ -335,7 +348,13 @@ pub fn settle(snapshot: &Snapshot, seen: &Observed) -> (Vec<Settlement>, Vec<Uns
             open.push(one.clone());
             continue;
         };
-        let make = |resource: Option<Recorded>, how: String| Settlement { entry: one.entry, address: one.address.clone(), action: one.action, resource, how };
+        let make = |resource: Option<Recorded>, how: String| Settlement {
+            entry: one.entry,
+            address: one.address.clone(),
+            action: one.action,
+            resource,
+            how,
+        };
         match (one.action, live) {
             (Action::Delete, None) => settled.push(make(None, "it is gone: the delete was done".into())),
             (Action::Delete, Some(_)) => {
@@ -348,7 +367,8 @@ pub fn settle(snapshot: &Snapshot, seen: &Observed) -> (Vec<Settlement>, Vec<Uns
                 } else {
                     // After an update the old record stands, so that the diff sends again whatever did not arrive (secrets too).
                     let old = snapshot.resources.get(&one.address).cloned();
-                    let base = if one.action == Action::Create { one.intended.clone().or(old) } else { old.or_else(|| one.intended.clone()) };
+                    let base =
+                        if one.action == Action::Create { one.intended.clone().or(old) } else { old.or_else(|| one.intended.clone()) };
                     let record = base.map(|mut r| {
                         r.id = live.id.clone();
                         r.outputs = live.outputs.clone();
@@ -384,7 +404,9 @@ pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<crate::plan::Drift> {
     for old in snapshot.resources.values() {
         let kind = seen.types.get(&old.address.server).and_then(|t| t.get(&old.address.kind));
         match (seen.live.get(&old.address), kind) {
-            (Some(None), _) => all.push(crate::plan::Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None }),
+            (Some(None), _) => {
+                all.push(crate::plan::Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None })
+            }
             (Some(Some(live)), Some(kind)) => {
                 let changes = super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, &old.lifecycle.ignore_changes);
                 let unhealthy = trouble(live);

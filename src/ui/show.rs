@@ -25,7 +25,10 @@ use crate::{
 pub fn snapshot(s: &Snapshot, style: &Style) -> String {
     let mut page = Page::default();
     let from = s.recipe.pattern.as_deref().map_or_else(|| "a template".to_owned(), |p| format!("pattern {}", visible(p)));
-    page.line(Line::of(Tone::Bold, s.deployment.as_str()).add(Tone::Dim, &format!(" · snapshot {} · {} · from {from}", s.number, s.at.strftime("%Y-%m-%d %H:%M UTC"))));
+    page.line(
+        Line::of(Tone::Bold, s.deployment.as_str())
+            .add(Tone::Dim, &format!(" · snapshot {} · {} · from {from}", s.number, s.at.strftime("%Y-%m-%d %H:%M UTC"))),
+    );
     let mut text = page.render(style);
     let cells = s.resources.values().map(|r| vec![r.address.to_string(), r.id.clone(), telling(r)]).collect();
     text.push_str(&Table::new(&["resource", "id", "outputs"]).rows(cells).render(style));
@@ -41,7 +44,8 @@ pub fn snapshot(s: &Snapshot, style: &Style) -> String {
 
 /// The outputs of a resource on one line: scalars, never secrets.
 fn telling(r: &Recorded) -> String {
-    let shown = r.outputs.iter().filter(|(k, v)| !r.sensitive.contains(k) && !v.is_object() && !v.is_array() && v.as_str() != Some(r.id.as_str()));
+    let shown =
+        r.outputs.iter().filter(|(k, v)| !r.sensitive.contains(k) && !v.is_object() && !v.is_array() && v.as_str() != Some(r.id.as_str()));
     shown.take(4).map(|(k, v)| format!("{k}={}", value::inline(v))).collect::<Vec<_>>().join(" ")
 }
 
@@ -148,7 +152,8 @@ pub fn schema(server: &ServerName, def: &TypeDef, style: &Style) -> String {
         page.flow(Line::of(Tone::Plain, &visible(&def.description)), style, 0);
     }
     let mut text = page.render(style);
-    let required: Vec<&str> = def.properties.get("required").and_then(Value::as_array).map(|a| a.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+    let required: Vec<&str> =
+        def.properties.get("required").and_then(Value::as_array).map(|a| a.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
     let rows = |schema: &Value| -> Vec<Vec<String>> {
         let all = schema.get("properties").and_then(Value::as_object);
         all.into_iter()
@@ -255,14 +260,20 @@ pub fn answer(a: &Answer, style: &Style) -> String {
             Strength::Likely => ("likely  ", Tone::Warn),
             Strength::Possible => ("possible", Tone::Dim),
         };
-        let line = Line::of(tone, word).add(Tone::Plain, &format!("  {}", visible(&f.text))).add(Tone::Dim, &format!("  [{}]", f.evidence.join(" ")));
+        let line = Line::of(tone, word)
+            .add(Tone::Plain, &format!("  {}", visible(&f.text)))
+            .add(Tone::Dim, &format!("  [{}]", f.evidence.join(" ")));
         page.flow(line, style, 10);
     }
     if !a.evidence.is_empty() {
         page.line(Line::new());
     }
     for e in &a.evidence {
-        page.flow(Line::of(Tone::Info, &e.id).pad(5).add(Tone::Dim, &format!("{}: ", visible(&e.source))).add(Tone::Plain, &visible(&e.text)), style, 5);
+        page.flow(
+            Line::of(Tone::Info, &e.id).pad(5).add(Tone::Dim, &format!("{}: ", visible(&e.source))).add(Tone::Plain, &visible(&e.text)),
+            style,
+            5,
+        );
     }
     if let Some(p) = &a.proposal {
         page.line(Line::new());
@@ -276,7 +287,11 @@ pub fn answer(a: &Answer, style: &Style) -> String {
 pub fn server_report(r: &ServerReport, style: &Style) -> String {
     let mut page = Page::default();
     let (tone, word) = if r.sound { (Tone::Good, "is well") } else { (Tone::Bad, "is not well") };
-    page.line(Line::of(Tone::Bold, &r.server.name).add(tone, &format!(" {word}")).add(Tone::Dim, &format!(" · {}", visible(&r.server.reached_by))));
+    page.line(
+        Line::of(Tone::Bold, &r.server.name)
+            .add(tone, &format!(" {word}"))
+            .add(Tone::Dim, &format!(" · {}", visible(&r.server.reached_by))),
+    );
     for (what, came) in &r.checks {
         page.flow(Line::of(Tone::Plain, &format!("  {what}")).pad(22).add(Tone::Plain, &visible(came)), style, 22);
     }

@@ -31,7 +31,9 @@ impl Table {
         }
         let columns = self.head.len();
         let mut widths: Vec<usize> = (0..columns)
-            .map(|c| std::iter::once(width(&self.head[c])).chain(self.rows.iter().filter_map(|r| r.get(c)).map(|t| width(t))).max().unwrap_or(0))
+            .map(|c| {
+                std::iter::once(width(&self.head[c])).chain(self.rows.iter().filter_map(|r| r.get(c)).map(|t| width(t))).max().unwrap_or(0)
+            })
             .collect();
         let room = style.width.saturating_sub(2 * columns.saturating_sub(1));
         while widths.iter().sum::<usize>() > room {

@@ -397,7 +397,11 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
         }
         if one_of(token.low.as_str(), &["on", "enabled", "true", "yes", "an", "aktiviert", "active", "activado", "both"]) {
             // "encryption on", but not "backups on the ledger".
-            if !matches!(token.low.as_str(), "on" | "an") || r.tokens.get(i + 1).is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "and" | "please" | "now" | "for" | "und")) {
+            if !matches!(token.low.as_str(), "on" | "an")
+                || r.tokens
+                    .get(i + 1)
+                    .is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "and" | "please" | "now" | "for" | "und"))
+            {
                 return true;
             }
             break;

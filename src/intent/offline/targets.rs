@@ -135,8 +135,8 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                 Kind::Domain if domain.as_deref() == Some(token.low.as_str()) => add(Tier::Name, i, i + 1),
                 Kind::Word => {
                     let exact = world.deployments.iter().any(|d| fold(&d.name) == token.low);
-                    let near = !exact
-                        && token.low.len() >= 6 && token.low.contains('-') && strsim::osa_distance(&token.low, &fold(&d.name)) <= 1;
+                    let near =
+                        !exact && token.low.len() >= 6 && token.low.contains('-') && strsim::osa_distance(&token.low, &fold(&d.name)) <= 1;
                     if near {
                         add(Tier::Name, i, i + 1);
                     }
