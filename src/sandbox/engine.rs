@@ -298,3 +298,7 @@ fn missing(server: &str, kind: &str, key: &KeyArgs) -> Problem {
 fn gone() -> Problem {
     Problem { class: Refusal::Other, message: "the object is not there any more".to_owned() }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -153,6 +153,19 @@ impl Fault {
             && fits(&self.name, call.name)
     }
 
+    /// Whether a listing would show what has drifted.
+    fn drifts_in(&self, call: &Call<'_>) -> bool {
+        matches!(self.effect, Effect::Drift { .. })
+            && action(call.tool) == "list"
+            && self.server.as_deref().is_none_or(|s| glob(s, call.server))
+            && self.tool.as_deref().is_none_or(|t| ["read", "list", "*"].contains(&action(t)))
+            && match (&self.kind, call.kind) {
+                (Some(pattern), Some(kind)) => glob(pattern, kind),
+                (pattern, None) => pattern.is_some(),
+                (None, Some(_)) => false,
+            }
+    }
+
     fn limit(&self) -> u32 {
         self.times.unwrap_or(if self.nth.is_some() { 1 } else { u32::MAX })
     }
@@ -165,6 +178,14 @@ pub(crate) struct Call<'a> {
     pub tool: &'a str,
     pub kind: Option<&'a str>,
     pub name: Option<&'a str>,
+}
+
+/// An effect that hits a call, with what its fault is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Hit {
+    pub effect: Effect,
+    pub kind: Option<String>,
+    pub name: Option<String>,
 }
 
 /// The short word for a tool.
@@ -203,19 +224,19 @@ impl FaultFile {
     }
 
     /// Counts a call, and gives the effects that hit it.
-    pub fn hit(&mut self, call: &Call<'_>) -> Vec<Effect> {
-        let mut effects = Vec::new();
+    pub fn hit(&mut self, call: &Call<'_>) -> Vec<Hit> {
+        let mut hits = Vec::new();
         for fault in &mut self.faults {
-            if matches!(fault.effect, Effect::ChangedTool { .. }) || !fault.matches(call) {
+            if matches!(fault.effect, Effect::ChangedTool { .. }) || !(fault.matches(call) || fault.drifts_in(call)) {
                 continue;
             }
             fault.seen = fault.seen.saturating_add(1);
             if fault.seen >= fault.nth.unwrap_or(1) && fault.fired < fault.limit() {
                 fault.fired += 1;
-                effects.push(fault.effect.clone());
+                hits.push(Hit { effect: fault.effect.clone(), kind: fault.kind.clone(), name: fault.name.clone() });
             }
         }
-        effects
+        hits
     }
 
     /// What the description of a tool says instead, if a fault says so.
@@ -267,7 +288,7 @@ mod tests {
         file.add(Fault::new(Effect::Hang).on("docker").tool("create").nth(2));
         let call = Call { server: "docker", tool: "create_resource", kind: Some("network"), name: Some("a") };
         assert_eq!(file.hit(&call), []);
-        assert_eq!(file.hit(&call), [Effect::Hang]);
+        assert_eq!(file.hit(&call), [Hit { effect: Effect::Hang, kind: None, name: None }]);
         assert_eq!(file.hit(&call), []);
         assert_eq!((file.faults[0].seen, file.faults[0].fired), (3, 1));
     }
