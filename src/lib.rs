@@ -22,3 +22,6 @@ pub mod store;
 
 /// Words in, frame out.
 pub mod intent;
+
+/// Simulated servers with a persistent world.
+pub mod sandbox;
