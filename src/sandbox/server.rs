@@ -357,3 +357,7 @@ pub fn spawn_in_process(name: &str, world: World, options: SandboxOptions) -> Re
     });
     Ok(theirs)
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

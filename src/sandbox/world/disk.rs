@@ -109,8 +109,8 @@ impl Disk {
         Ok((changes, from + whole as u64))
     }
 
-    /// Appends a line to the log. The caller has the lock.
-    pub fn append(&self, line: &str) -> Result<u64, WorldError> {
+    /// Appends a line to the log, and gives its new length and how many lines were added. The caller has the lock.
+    pub fn append(&self, line: &str) -> Result<(u64, u64), WorldError> {
         let path = self.log();
         let fail = |e: std::io::Error| WorldError::io(&path, &e);
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(fail)?;
@@ -119,10 +119,10 @@ impl Disk {
         if len > 0 {
             file.seek(SeekFrom::Start(len - 1)).and_then(|_| file.read_exact(&mut last)).map_err(fail)?;
         }
-        // A process that was killed while it wrote may have left half a line.
-        let text = if last == [b'\n'] { format!("{line}\n") } else { format!("\n{line}\n") };
+        // A process that was killed while it wrote may have left half a line, which becomes a line of its own.
+        let (text, lines) = if last == [b'\n'] { (format!("{line}\n"), 1) } else { (format!("\n{line}\n"), 2) };
         file.write_all(text.as_bytes()).map_err(fail)?;
-        Ok(len + text.len() as u64)
+        Ok((len + text.len() as u64, lines))
     }
 
     /// Where an object's file is. `:` is not allowed in file names everywhere.
