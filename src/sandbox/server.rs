@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalogue::SERVERS;
 use super::fault::Call;
-use super::world::{World, WorldError};
+use super::world::{DEFAULT_SEED, World, WorldError, digest};
 use crate::mcp::protocol::ListArgs;
 
 mod call;
@@ -104,7 +104,7 @@ impl SandboxServer {
         }
     }
 
-    /// What it manages: stable for each world, different between worlds of different seeds.
+    /// What it manages: stable for each world and the same for its clones, different between worlds of different seeds.
     pub fn identity(&self) -> String {
         let what = match self.name {
             "opnsense" => "fw1",
@@ -112,7 +112,10 @@ impl SandboxServer {
             "docker" => "host1",
             _ => "cluster1",
         };
-        format!("sandbox:{}:{what}", self.name)
+        match self.world.seed() {
+            DEFAULT_SEED => format!("sandbox:{}:{what}", self.name),
+            seed => format!("sandbox:{}:{what}-{}", self.name, &digest(seed, &["identity"])[..8]),
+        }
     }
 
     /// Never answers. Ends when the request is cancelled or the connection is gone.

@@ -147,6 +147,11 @@ impl World {
         &self.inner.disk.dir
     }
 
+    /// The seed of all its ids.
+    pub fn seed(&self) -> &str {
+        &self.inner.seed
+    }
+
     /// How many changes there were. Grows with every change that any process makes.
     pub fn generation(&self) -> Result<u64, WorldError> {
         self.read(|state| state.generation)

@@ -64,13 +64,6 @@ pub(super) fn extra_mentions(object: &Object) -> BTreeSet<(String, String)> {
 }
 
 fn docker_network(draft: &Draft<'_>) -> Result<Value, Problem> {
-    if let Some(vlan) = draft.state.find("opnsense/network:vlan", draft.name) {
-        return Err(Problem::exists(format!(
-            "network with name {} already exists: it is the VLAN {} of the firewall",
-            draft.name,
-            vlan.get("tag").unwrap_or(&Value::Null)
-        )));
-    }
     if draft.text("driver") == Some("host") {
         return Ok(json!({}));
     }
