@@ -169,7 +169,24 @@ fn container(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
         };
         return base(Look::bad(Status::Ready, reason), "running", 0);
     }
-    base(Look::good(), "running", 0)
+    match environment(object).iter().find_map(|(_, value)| unreachable_managed(state, value, seen)) {
+        Some(reason) => base(Look::bad(Status::Ready, reason), "running", 0),
+        None => base(Look::good(), "running", 0),
+    }
+}
+
+/// Why a managed database or cache that a text names does not answer; `None` if all do.
+fn unreachable_managed(state: &State, value: &str, seen: &mut Vec<String>) -> Option<String> {
+    for host in words(value).filter(|w| w.ends_with(".rds.amazonaws.com") || w.ends_with(".cache.amazonaws.com")) {
+        match state.find_in(&["aws/rds:cluster", "aws/elasticache:cluster"], host) {
+            None => return Some(format!("cannot reach {host}: name does not resolve")),
+            Some(found) => match look(state, found, seen) {
+                l if l.works() => {}
+                l => return Some(format!("cannot reach {} ({host}): {}", found.name, l.reason.unwrap_or_default())),
+            },
+        }
+    }
+    None
 }
 
 /// Whether an address answers, as far as the world knows; the reason if it does not.
@@ -189,6 +206,7 @@ fn answers(state: &State, address: &str, seen: &mut Vec<String>) -> Result<(), S
             l if l.works() => Ok(()),
             l => Err(format!("{}: {}", object.name, l.reason.unwrap_or_default())),
         },
+        None if host.ends_with(".elb.amazonaws.com") => Err(format!("{host}: there is no such load balancer")),
         None if host.contains('.') || host == "localhost" => {
             // An address of one of our networks at which nobody is.
             let ours = host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| inside_a_network(state, ip));
@@ -367,6 +385,9 @@ fn workload(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
         return failed(format!("CrashLoopBackOff: pod {first}: container {} exited with code {exit_code} (OOMKilled)", object.name));
     }
     for (_, value) in environment(object) {
+        if let Some(reason) = unreachable_managed(state, value, seen) {
+            return Look::bad(Status::Ready, format!("Readiness probe failed: pod {first}: {reason}")).with("readyReplicas", 0);
+        }
         for host in words(value).map(|w| w.split('.').next().unwrap_or(w)) {
             if let Some(service) =
                 state.find("kubernetes/service", host).filter(|s| s.text("namespace") == namespace && s.name != object.name)
