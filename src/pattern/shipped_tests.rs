@@ -26,6 +26,7 @@ fn every_shipped_pattern_is_read_without_a_word() {
         })
         .collect();
     assert_eq!(said.join("\n"), "");
+    assert_eq!(catalog.iter().count(), 7);
 }
 
 #[test]
