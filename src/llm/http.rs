@@ -107,7 +107,7 @@ impl HttpLlm {
             let sent = self.client.chat().create_byot::<_, Value>(body(request, manner)).await;
             let next = match sent {
                 Ok(value) => {
-                    let reply = read(value)?;
+                    let reply = read(value, &self.endpoint)?;
                     // A server that ignores the format answers in prose. A cut-off answer is no such sign.
                     let ignored = request.schema.is_some() && matches!(reply.json(), Ok(Err(_)));
                     match manner.rung.next().filter(|_| ignored && manner.rung < Rung::JsonObject) {
@@ -304,11 +304,12 @@ struct Tokens {
     completion_tokens: Option<u64>,
 }
 
-fn read(value: Value) -> Result<Reply, LlmError> {
+fn read(value: Value, endpoint: &Endpoint) -> Result<Reply, LlmError> {
     let garbled = |detail: String| LlmError::Garbled { detail: shown(&detail, 200) };
     let completion: Completion = serde_json::from_value(value).map_err(|e| garbled(e.to_string()))?;
     if let Some(error) = completion.error.filter(|e| !e.is_null()) {
-        return Err(LlmError::Server { status: 200, detail: shown(error["message"].as_str().unwrap_or(&error.to_string()), 300) });
+        let said = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
+        return Err(LlmError::Server { status: 200, detail: shown(&endpoint.without_keys(&said), 300) });
     }
     let choice = completion.choices.into_iter().next().ok_or_else(|| garbled("it has no choices".to_owned()))?;
     let called =
