@@ -163,7 +163,6 @@ async fn run_offline() -> Report {
 }
 
 #[tokio::test]
-#[ignore = "waits for the offline parser to leave the order in case h-9103 alone"]
 async fn the_offline_suite_does_not_get_worse_and_never_varies() {
     let report = run_offline().await;
     let baseline = Baseline::from_json(&std::fs::read_to_string(evals().join("baseline.json")).unwrap()).unwrap();
