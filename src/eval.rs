@@ -28,6 +28,8 @@ pub mod compare;
 
 pub mod gate;
 
+pub mod html;
+
 pub mod normal;
 
 pub mod report;

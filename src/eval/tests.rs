@@ -78,6 +78,9 @@ async fn a_report_has_figures_a_table_and_can_be_read_back() {
     let table = report.table(60);
     assert!(table.lines().all(|l| l.chars().count() <= 60), "{table}");
     assert!(table.contains("  b          intent troubleshoot not query"), "{table}");
+    let mut guest = report.clone();
+    guest.rows[3].error = Some("<script>alert(1)</script>".to_owned());
+    assert!(guest.html().contains("no answer: &lt;script&gt;") && !guest.html().contains("<script"));
     assert!(report.markdown().contains("- `d` no answer: test::crash: no"));
 }
 
