@@ -72,7 +72,9 @@ impl OfflineParser {
     pub(super) fn next_turn(&self, text: &str, world: &World, pending: Option<&Frame>) -> Frame {
         let mut clean = guard::clean(text);
         let also = split_off(&mut clean.text);
-        let r = self.read(&clean, world);
+        let mut r = self.read(&clean, world);
+        r.quoted = !clean.quoted.is_empty();
+        r.quoted_fault = clean.quoted.iter().any(|q| quotes_fault(self, q));
         let injected = injection(self, &clean, &r);
         let mut frame = self.frame_of(r, world, pending);
         frame.injection = injected;
@@ -216,6 +218,12 @@ fn split_off(text: &mut String) -> Option<String> {
     None
 }
 
+/// Whether a quotation is an error message.
+fn quotes_fault(parser: &OfflineParser, quote: &str) -> bool {
+    let q = Reading::new(quote, super::numbers::read(super::text::tokenize(quote)), &parser.lexicon);
+    decide::faults(&q) > 0
+}
+
 /// Whether the words, or words quoted in them, try to get around approval or carry someone else's instructions.
 fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> bool {
     if r.marks.any("bypass") || r.marks.any("credentials") || clean.shell {
@@ -227,21 +235,9 @@ fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> b
         let heads = verbs::heads(&q);
         q.marks.any("bypass")
             || heads.iter().any(|h| {
-                matches!(
-                    h.class,
-                    "destroy"
-                        | "scale"
-                        | "make"
-                        | "update"
-                        | "disable"
-                        | "rollback"
-                        | "failover"
-                        | "stop"
-                        | "restart"
-                        | "upgrade"
-                        | "restore"
-                        | "enable"
-                ) && h.end < q.tokens.len()
+                ["destroy", "scale", "make", "update", "disable", "rollback", "failover", "stop", "restart", "upgrade", "restore", "enable"]
+                    .contains(&h.class)
+                    && h.end < q.tokens.len()
                     && decide::faults(&q) == 0
             })
     })
@@ -289,10 +285,8 @@ impl Scene<'_> {
         let runs = self.r.marks.spans("failover").iter().any(|s| {
             let noun = matches!(self.r.low(s.end), "runbook" | "plan" | "setup" | "procedure" | "strategy" | "site" | "playbook")
                 && s.end - s.start < 3
-                || matches!(
-                    self.r.before(s.start, 1),
-                    "a" | "an" | "our" | "une" | "un" | "eine" | "einen" | "una" | "prepare" | "define" | "plan" | "draft"
-                );
+                || ["a", "an", "our", "une", "un", "eine", "einen", "una", "prepare", "define", "plan", "draft"]
+                    .contains(&self.r.before(s.start, 1));
             !noun
         }) || self.r.marks.spans("runbook").iter().any(|s| {
             let head = self.heads.iter().any(|h| h.at == s.start);
@@ -638,7 +632,7 @@ impl Scene<'_> {
         let definite = self.target.at.iter().any(|(s, _)| {
             (s.saturating_sub(2)..*s).any(|i| self.r.is_filler(i) || matches!(self.r.low(i), "this" | "that"))
                 && !(s.saturating_sub(3)..*s)
-                    .any(|i| matches!(self.r.low(i), "many" | "which" | "any" | "all" | "other" | "what" | "no" | "every"))
+                    .any(|i| ["many", "which", "any", "all", "other", "what", "no", "every"].contains(&self.r.low(i)))
         });
         let help = facet == super::super::Facet::Help;
         if weak
@@ -653,7 +647,8 @@ impl Scene<'_> {
         let refers = self.r.marks.any("pronoun")
             || self.r.tokens.len() < 7 && facet::needs_target(facet, &self.r)
             || facet::needs_target(facet, &self.r);
-        if self.target.names.is_empty() && refers {
+        let general = facet::is_general(&self.r);
+        if self.target.names.is_empty() && (refers || !general && !help && !self.world.history.is_empty()) {
             self.fall_back(facet::needs_target(facet, &self.r));
         }
         if !self.target.unclear {
@@ -816,7 +811,7 @@ impl Scene<'_> {
         let acts = self
             .heads
             .iter()
-            .any(|h| matches!(h.class, "destroy" | "rollback" | "restart" | "stop" | "start" | "backup" | "restore" | "failover"));
+            .any(|h| ["destroy", "rollback", "restart", "stop", "start", "backup", "restore", "failover"].contains(&h.class));
         if slots.values.is_empty() || acts && !slots.values.is_empty() && pending.params.is_empty() {
             return None;
         }
@@ -871,28 +866,29 @@ fn revision(r: &Reading<'_>) -> Option<(String, usize, usize)> {
             return None;
         }
         let before = r.before(i, 1);
-        let named = matches!(
-            before,
-            "revision"
-                | "snapshot"
-                | "version"
-                | "v"
-                | "rev"
-                | "release"
-                | "number"
-                | "to"
-                | "auf"
-                | "a"
-                | "state"
-                | "deployment"
-                | "no"
-                | "revisions"
-                | "generation"
-                | "build"
-                | "instantanea"
-                | "instantane"
-        ) || i > 0 && r.tokens[i - 1].is_punct('#');
-        let unit = matches!(r.low(i + 1), "days" | "day" | "hours" | "hour" | "minutes" | "weeks" | "instances" | "replicas" | "pm" | "am");
+        let named = [
+            "revision",
+            "snapshot",
+            "version",
+            "v",
+            "rev",
+            "release",
+            "number",
+            "to",
+            "auf",
+            "a",
+            "state",
+            "deployment",
+            "no",
+            "revisions",
+            "generation",
+            "build",
+            "instantanea",
+            "instantane",
+        ]
+        .contains(&before)
+            || i > 0 && r.tokens[i - 1].is_punct('#');
+        let unit = ["days", "day", "hours", "hour", "minutes", "weeks", "instances", "replicas", "pm", "am"].contains(&r.low(i + 1));
         (named && !unit).then(|| (r.tokens[i].low.clone(), i, i + 1))
     })
 }

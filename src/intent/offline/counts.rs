@@ -13,77 +13,20 @@ use crate::intent::Holds;
 
 /// Words that may stand between a parameter's noun and its number.
 fn joins(word: &str) -> bool {
-    matches!(
-        word,
-        ":" | "="
-            | "to"
-            | "of"
-            | "is"
-            | "at"
-            | "auf"
-            | "a"
-            | "by"
-            | "equals"
-            | "exactly"
-            | "about"
-            | "around"
-            | "roughly"
-            | "up"
-            | "down"
-            | "from"
-            | "count"
-            | "number"
-            | "en"
-            | "de"
-            | "the"
-            | "set"
-            | "be"
-            | "should"
-            | "only"
-            | "just"
-            | "sur"
-            | "um"
-            | "zu"
-    )
+    [
+        ":", "=", "to", "of", "is", "at", "auf", "a", "by", "equals", "exactly", "about", "around", "roughly", "up", "down", "from",
+        "count", "number", "en", "de", "the", "set", "be", "should", "only", "just", "sur", "um", "zu",
+    ]
+    .contains(&word)
 }
 
 /// Words that end the search for a number's noun.
 fn blocks(word: &str) -> bool {
-    matches!(
-        word,
-        "in" | "for"
-            | "at"
-            | "on"
-            | "with"
-            | "and"
-            | "or"
-            | "to"
-            | "per"
-            | "from"
-            | "by"
-            | "mit"
-            | "fur"
-            | "und"
-            | "pour"
-            | "avec"
-            | "et"
-            | "con"
-            | "para"
-            | "y"
-            | "each"
-            | "not"
-            | "no"
-            | "without"
-            | "-"
-            | "min"
-            | "max"
-            | "minimum"
-            | "maximum"
-            | "behind"
-            | "sur"
-            | "en"
-            | "auf"
-    )
+    [
+        "in", "for", "at", "on", "with", "and", "or", "to", "per", "from", "by", "mit", "fur", "und", "pour", "avec", "et", "con", "para",
+        "y", "each", "not", "no", "without", "-", "min", "max", "minimum", "maximum", "behind", "sur", "en", "auf",
+    ]
+    .contains(&word)
 }
 
 fn countable(param: &Param) -> bool {
@@ -290,7 +233,7 @@ fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, m
     let verb = |class: &str| r.marks.spans(class).iter().any(|s| s.start >= start && s.start < at);
     let to = (at.saturating_sub(2)..at).any(|i| matches!(r.low(i), "to" | "at" | "auf" | "=" | ":" | "is" | "of"));
     let adds = (start..at).any(|i| matches!(r.low(i), "add" | "ajoute" | "anade" | "agrega" | "plus" | "adding" | "attach"));
-    let removes = (start..at).any(|i| matches!(r.low(i), "remove" | "drop" | "cut" | "lose" | "minus" | "quita" | "enleve" | "entferne"));
+    let removes = (start..at).any(|i| ["remove", "drop", "cut", "lose", "minus", "quita", "enleve", "entferne"].contains(&r.low(i)));
     if near("fewer") || (by && verb("down")) || (removes && !to) {
         base.map(|b| b - n)
     } else if near("more") || (by && verb("up")) || (adds && !to) {
@@ -313,7 +256,7 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
             "halve" | "half" | "halbiere" => Some((1, 2)),
             _ => None,
         };
-        let one = matches!(word, "another" | "additional" | "extra" | "more" | "weitere" | "weiteren" | "otra" | "otro")
+        let one = ["another", "additional", "extra", "more", "weitere", "weiteren", "otra", "otro"].contains(&word)
             && r.before(i, 1).parse::<i64>().is_err()
             || (matches!(word, "a" | "an" | "une" | "un" | "una" | "eine" | "einen")
                 && matches!(r.before(i, 1), "add" | "ajoute" | "anade" | "agrega"));
@@ -473,6 +416,7 @@ fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, us
                 let capping = matches!(r.low(i), "cap" | "limit" | "ceiling" | "limited" | "capped");
                 let near = (i + 1..at).all(|j| {
                     joins(r.low(j))
+                        || r.shut[j]
                         || r.is_filler(j)
                         || noun_at(r, c, j).is_some()
                         || (1..4).any(|k| j >= k && noun_at(r, c, j - k).is_some_and(|(_, e)| e > j))
@@ -505,7 +449,13 @@ fn cue_right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, u
         }
         match noun_at(r, c, i) {
             Some((_, end)) => i = end,
-            None if r.is_filler(i) || matches!(token.low.as_str(), "as" | "the") => i += 1,
+            None if r.is_filler(i)
+                || (r.marks.covers("more", i) || r.marks.covers("fewer", i) || ["on", "to", "for"].contains(&token.low.as_str()))
+                    && r.low(i + 1) != "and"
+                || matches!(token.low.as_str(), "as" | "the") =>
+            {
+                i += 1
+            }
             None => return None,
         }
     }
@@ -555,42 +505,14 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
             let next = r.tokens.get(i + 1);
             let ends = next.is_none_or(|t| {
                 t.kind != Kind::Word
-                    || matches!(
-                        t.low.as_str(),
-                        "x" | "please"
-                            | "now"
-                            | "and"
-                            | "with"
-                            | "for"
-                            | "on"
-                            | "then"
-                            | "bitte"
-                            | "times"
-                            | "asap"
-                            | "instead"
-                            | "before"
-                            | "ok"
-                    )
+                    || ["x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok"]
+                        .contains(&t.low.as_str())
             });
-            let odd = matches!(
-                r.before(*i, 1),
-                "port"
-                    | "version"
-                    | "v"
-                    | "revision"
-                    | "snapshot"
-                    | "tag"
-                    | "vlan"
-                    | "#"
-                    | "on"
-                    | "in"
-                    | "code"
-                    | "last"
-                    | "%"
-                    | "$"
-                    | "since"
-                    | "number"
-            );
+            let ends = ends || r.before(*i, 1) == "x";
+            let odd = [
+                "port", "version", "v", "revision", "snapshot", "tag", "vlan", "#", "on", "in", "code", "last", "%", "$", "since", "number",
+            ]
+            .contains(&r.before(*i, 1));
             ends && !odd && !next.is_some_and(|t| t.is_punct('%'))
         })
         .collect();

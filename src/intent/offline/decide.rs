@@ -38,102 +38,64 @@ pub(super) struct Chosen {
 
 /// Words of a class that do not act when they stand at the head of a clause.
 fn is_preposition(word: &str) -> bool {
-    matches!(
-        word,
-        "with"
-            | "plus"
-            | "incl"
-            | "including"
-            | "include"
-            | "mit"
-            | "avec"
-            | "con"
-            | "on"
-            | "yes"
-            | "true"
-            | "an"
-            | "no"
-            | "without"
-            | "off"
-            | "false"
-            | "ohne"
-            | "sans"
-            | "sin"
-            | "kein"
-            | "keine"
-            | "aus"
-            | "want"
-            | "use"
-            | "keep"
-            | "pas"
-            | "skip"
-            | "put"
-            | "size"
-            | "active"
-    )
+    [
+        "with",
+        "plus",
+        "incl",
+        "including",
+        "include",
+        "mit",
+        "avec",
+        "con",
+        "on",
+        "yes",
+        "true",
+        "an",
+        "no",
+        "without",
+        "off",
+        "false",
+        "ohne",
+        "sans",
+        "sin",
+        "kein",
+        "keine",
+        "aus",
+        "want",
+        "use",
+        "keep",
+        "pas",
+        "skip",
+        "put",
+        "size",
+        "active",
+    ]
+    .contains(&word)
 }
 
 /// Whether an action word is used as a noun ("the upgrade failed", "backup job", "restart loop").
 fn is_noun_use(r: &Reading<'_>, head: &Head) -> bool {
     let next = r.low(head.end);
     let before = r.before(head.at, 1);
-    matches!(
-        next,
-        "of" | "failed"
-            | "fails"
-            | "failing"
-            | "is"
-            | "was"
-            | "are"
-            | "were"
-            | "job"
-            | "jobs"
-            | "script"
-            | "process"
-            | "keeps"
-            | "says"
-            | "did"
-            | "does"
-            | "has"
-            | "took"
-            | "plan"
-            | "runbook"
-            | "loop"
-            | "loops"
-            | "policy"
-            | "errors"
-            | "error"
-            | "went"
-            | "broke"
-            | "hangs"
-            | "stuck"
-            | "history"
-            | "schedule"
-    ) && !matches!(head.class, "show" | "wh" | "aux" | "cause")
-        || (matches!(before, "the" | "last" | "after" | "since" | "our" | "my" | "that" | "this" | "your")
+    [
+        "of", "failed", "fails", "failing", "is", "was", "are", "were", "job", "jobs", "script", "process", "keeps", "says", "did", "does",
+        "has", "took", "plan", "runbook", "loop", "loops", "policy", "errors", "error", "went", "broke", "hangs", "stuck", "history",
+        "schedule",
+    ]
+    .contains(&next)
+        && !matches!(head.class, "show" | "wh" | "aux" | "cause")
+        || (["the", "last", "after", "since", "our", "my", "that", "this", "your"].contains(&before)
             && !matches!(head.class, "wh" | "cause" | "show"))
 }
 
 /// Whether a head is an instruction to change something.
 fn changes(r: &Reading<'_>, head: &Head) -> bool {
-    matches!(
-        head.class,
-        "failover"
-            | "rollback"
-            | "restore"
-            | "backup"
-            | "restart"
-            | "destroy"
-            | "upgrade"
-            | "scale"
-            | "up"
-            | "down"
-            | "disable"
-            | "enable"
-            | "stop"
-            | "start"
-            | "update"
-    ) && !(head.end == head.at + 1 && is_preposition(r.low(head.at)))
+    [
+        "failover", "rollback", "restore", "backup", "restart", "destroy", "upgrade", "scale", "up", "down", "disable", "enable", "stop",
+        "start", "update",
+    ]
+    .contains(&head.class)
+        && !(head.end == head.at + 1 && is_preposition(r.low(head.at)))
         && !is_noun_use(r, head)
 }
 
@@ -145,42 +107,20 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
             .any(|c| r.marks.spans(c).iter().any(|s| s.start <= start && s.end >= end && s.end - s.start > end - start))
     };
     let spans = r.marks.spans("problem").iter().filter(|s| {
-        if action(s.start, s.end) {
+        if action(s.start, s.end) || r.marks.covers("particle", s.start) {
             return false;
         }
         if r.tokens[s.start].number().is_some() {
             let before = r.before(s.start, 1);
-            return matches!(
-                before,
-                "http"
-                    | "error"
-                    | "code"
-                    | "status"
-                    | "a"
-                    | "returns"
-                    | "return"
-                    | "get"
-                    | "gets"
-                    | "getting"
-                    | "us"
-                    | "gives"
-                    | "give"
-                    | "says"
-                    | "say"
-                    | "throws"
-                    | "shows"
-                    | "with"
-                    | "https"
-                    | "of"
-                    | "many"
-                    | "erreur"
-                    | "error:"
-                    | "fehler"
-                    | "only"
-                    | "always"
-            ) && !r.tokens.get(s.start + 1).is_some_and(|t| {
-                t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
-            });
+            return [
+                "http", "still", "now", "just", "again", "einen", "un", "une", "error", "code", "status", "a", "returns", "return", "get",
+                "gets", "getting", "us", "gives", "give", "says", "say", "throws", "shows", "with", "https", "of", "many", "erreur",
+                "error:", "fehler", "only", "always",
+            ]
+            .contains(&before)
+                && !r.tokens.get(s.start + 1).is_some_and(|t| {
+                    t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
+                });
         }
         if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1) == "" {
             return (s.end..(s.end + 3).min(r.tokens.len())).any(|i| r.low(i).ends_with("ing"));
@@ -207,7 +147,7 @@ pub(super) fn intent(
     let lead = heads.first().filter(|h| !is_noun_use(r, h));
     let asked = r.text.trim_end().ends_with('?') || r.text.contains('¿');
     let polite_request = r.marks.any("can_you") && lead.is_some_and(|h| !matches!(h.class, "wh" | "aux"));
-    let problem = faults(r) > 0;
+    let problem = r.quoted_fault || faults(r) > 0;
     let cause = r.marks.any("cause");
     let named = target.tier >= Tier::Part;
     let described = target.tier >= Tier::Noun;
@@ -242,6 +182,24 @@ pub(super) fn intent(
     }
     if !target.like.is_empty() {
         deploy += 4.0;
+    }
+    let definite = target.tier == Tier::Noun
+        && !target.unclear
+        && target.names.len() == 1
+        && target.at.iter().any(|(s, _)| {
+            *s > 0
+                && [
+                    "the", "my", "our", "this", "that", "der", "die", "das", "den", "le", "la", "el", "notre", "unser", "unsere",
+                    "nuestro", "nuestra",
+                ]
+                .contains(&r.before(*s, 1))
+        });
+    if definite && !makes && first_class != "want" {
+        deploy -= 1.5;
+        modify += if r.tokens.iter().any(|t| t.number().is_some()) { 1.5 } else { 0.5 };
+    }
+    if !pattern && !foreign && !makes && !wants && target.like.is_empty() {
+        deploy -= 1.5;
     }
     if foreign && !named && (makes || wants || heads.is_empty()) {
         deploy += 1.5;
@@ -301,27 +259,27 @@ pub(super) fn intent(
         // "logs of the blog", "last change to the shop, who and when"
         let noun_first = (0..r.tokens.len().min(4)).any(|i| {
             r.marks.covers("needs_target", i)
-                || matches!(
-                    r.low(i),
-                    "cost"
-                        | "price"
-                        | "costs"
-                        | "status"
-                        | "state"
-                        | "history"
-                        | "uptime"
-                        | "usage"
-                        | "number"
-                        | "health"
-                        | "overview"
-                        | "summary"
-                        | "spend"
-                        | "bill"
-                        | "stats"
-                        | "inventory"
-                        | "min"
-                        | "last"
-                )
+                || [
+                    "cost",
+                    "price",
+                    "costs",
+                    "status",
+                    "state",
+                    "history",
+                    "uptime",
+                    "usage",
+                    "number",
+                    "health",
+                    "overview",
+                    "summary",
+                    "spend",
+                    "bill",
+                    "stats",
+                    "inventory",
+                    "min",
+                    "last",
+                ]
+                .contains(&r.low(i))
         });
         let no_number = !r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("time_range") || asked;
         if noun_first && no_number && !(makes || wants) {
@@ -329,10 +287,8 @@ pub(super) fn intent(
         }
     }
     if r.tokens.iter().any(|t| {
-        matches!(
-            t.low.as_str(),
-            "cost" | "costs" | "price" | "spend" | "spent" | "bill" | "spending" | "expensive" | "kostet" | "kosten" | "coute" | "cuesta"
-        )
+        ["cost", "costs", "price", "spend", "spent", "bill", "spending", "expensive", "kostet", "kosten", "coute", "cuesta"]
+            .contains(&t.low.as_str())
     }) {
         query += 1.5;
     }
@@ -377,7 +333,28 @@ pub(super) fn intent(
             outside -= 1.0;
         }
     }
-    if tech || problem {
+    // An action on something that is none of ours, or a question about the world at large.
+    let about_us = tech && !(pattern && !infra && !foreign && !described && !has_domain)
+        || r.marks.any("ops")
+        || r.quoted
+        || r.marks.any("question_help") && (infra || foreign || described || r.tokens.len() < 5);
+    let bounds = (r.marks.any("min") || r.marks.any("max")) && r.tokens.iter().any(|t| t.number().is_some());
+    if bounds && !r.marks.any("mundane") {
+        outside -= 2.0;
+        modify += 1.0;
+    }
+    if !about_us
+        && !spoken
+        && !pronoun
+        && change_count > 0
+        && !makes
+        && r.tokens.iter().all(|t| t.kind != Kind::Word || !t.low.contains('-'))
+    {
+        outside += 1.5;
+    }
+    if !about_us && !spoken && (matches!(first_class, "wh" | "aux" | "show") || asked) && !wants && !polite_request {
+        outside += 2.5;
+    } else if tech || problem {
         outside -= 1.0;
     }
 
@@ -409,6 +386,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     let windows = r.windows();
     let mut words = vec![0.0f64; catalog.len()];
     let mut until = 0;
+    let mut grounded = vec![false; catalog.len()];
     let mut seen = std::collections::HashSet::new();
     for (start, end, key) in &windows {
         if *start < until || r.tokens[*start].quoted {
@@ -435,9 +413,11 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
         }
         let length = ((end - start) as f64).sqrt();
         for i in &holders {
+            grounded[*i] = true;
             words[*i] += 1.3 * length / holders.len() as f64;
         }
         for (i, weight) in &terms {
+            grounded[*i] |= *weight >= 1.0;
             words[*i] += 1.1 * weight * length / (terms.len() as f64).max(1.0);
         }
     }
@@ -453,6 +433,12 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     }
     let mut scores: Vec<(Option<usize>, f64)> =
         catalog.iter().enumerate().map(|(i, c)| (Some(i), f64::from(of(c.name()) + 0.02).ln() + 1.2 * words[i])).collect();
+    // A value of an optional parameter alone ("redis") does not make a pattern.
+    for (i, score) in scores.iter_mut().enumerate() {
+        if !grounded[i] && words[i] > 0.0 {
+            score.1 -= 1.5;
+        }
+    }
     let foreign =
         r.marks.spans("foreign").iter().filter(|s| !catalog.iter().any(|c| (s.start..s.end).all(|i| c.words.contains(r.low(i))))).count();
     scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 + 2.2 * foreign.min(2) as f64));

@@ -45,9 +45,7 @@ static SHAPED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static URL_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"://([^\s/:@]+:[^\s/@]+)@"));
 
 static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(
-        r#""([^"\n]{1,1500})"|“([^”\n]{1,1500})”|„([^“”"\n]{1,1500})[“”"]|«([^»\n]{1,1500})»|`([^`\n]{1,1500})`|(?:^|[\s(:,=])'((?:[^'\n]|'[a-z]){1,1500}?)'(?:$|[\s).,;:!?])"#,
-    )
+    regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`|(?:^|[\s(:,=])'((?:[^'\n]|'[a-z])+?)'(?:$|[\s).,;:!?])"#)
 });
 
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)\b(?:https?|ftp)://([a-z0-9.-]+)(?::\d+)?(?:/[^\s,;)]*)?"));

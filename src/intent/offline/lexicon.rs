@@ -128,6 +128,13 @@ pub(super) fn windows(tokens: &[Token]) -> impl Iterator<Item = (usize, usize, S
 }
 
 impl Marks {
+    /// Adds a place to a class.
+    pub fn add(&mut self, class: &str, start: usize, end: usize) {
+        let spans = self.found.entry(class.to_owned()).or_default();
+        spans.push(Span { start, end });
+        spans.sort_by_key(|s| s.start);
+    }
+
     /// The places of a class.
     pub fn spans(&self, class: &str) -> &[Span] {
         self.found.get(class).map_or(&[], Vec::as_slice)

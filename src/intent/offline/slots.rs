@@ -101,7 +101,12 @@ fn sign(r: &Reading<'_>, start: usize, end: usize) -> Sign {
         }
         let joins = matches!(r.low(i), "or" | "nor" | "oder" | "ou" | "o" | "ni") && r.low(i) != r.low(start);
         if joins {
+            // The other member of "no X or Y".
+            i = i.saturating_sub(1).max(clause);
             steps = 0;
+            if r.marks.covers("none", i) {
+                return Sign::No;
+            }
             continue;
         }
         if !r.is_filler(i) && !(steps <= 2 && r.is_unknown(i)) {
@@ -314,8 +319,9 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
         }
         let word = r.before(before, 1);
         let named = matches!(word, "version" | "v" | "release" | "versions" | "ver");
-        let after_engine = engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change);
-        let unit = counted(r, c, i) || matches!(r.low(i + 1), "x" | "min" | "max" | "days" | "day" | "weeks" | "to" | "-");
+        let after_engine =
+            engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change || [":", "-", "="].contains(&r.before(i, 1)));
+        let unit = counted(r, c, i) || ["x", "min", "max", "days", "day", "weeks", "to", "-"].contains(&r.low(i + 1));
         let upgrade = mode == Mode::Change && r.marks.any("upgrade") && before < i && matches!(r.low(i - 1), "to" | "auf" | "a" | "v");
         if named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
             let raw = token.low.clone();
@@ -366,6 +372,13 @@ fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, St
 
 /// Whether a named switch is meant to be on.
 fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
+    let mut verb = start;
+    while verb > 0 && r.is_filler(verb - 1) {
+        verb -= 1;
+    }
+    if ["leave", "lass", "laisse", "deja", "ignore"].contains(&r.before(verb, 1)) && !["on", "enabled"].contains(&r.low(end)) {
+        return false;
+    }
     // After it: "monitoring off", "dns: no", "leave dns alone".
     for i in end..(end + 4).min(r.tokens.len()) {
         let token = &r.tokens[i];
@@ -465,27 +478,11 @@ fn can_be_name(r: &Reading<'_>, at: usize) -> bool {
             && !r.shut[at]
             && t.raw.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
             && t.raw.chars().any(char::is_alphabetic)
-            && !matches!(
-                t.low.as_str(),
-                "and"
-                    | "with"
-                    | "on"
-                    | "at"
-                    | "for"
-                    | "the"
-                    | "is"
-                    | "in"
-                    | "to"
-                    | "or"
-                    | "not"
-                    | "whatever"
-                    | "after"
-                    | "servers"
-                    | "it"
-                    | "same"
-                    | "like"
-                    | "of"
-            )
+            && ![
+                "and", "with", "on", "at", "for", "the", "is", "in", "to", "or", "not", "whatever", "after", "servers", "it", "same",
+                "like", "of",
+            ]
+            .contains(&t.low.as_str())
     })
 }
 
@@ -494,7 +491,7 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
     let mut found = None;
     for span in r.marks.spans("named") {
         let mut at = span.end;
-        while matches!(r.low(at), ":" | "=" | "it" | "is" | "the" | "as" | "be" | "should" | "-") {
+        while [":", "=", "it", "is", "the", "as", "be", "should", "-"].contains(&r.low(at)) {
             at += 1;
         }
         // "the name server", "domain name" name nothing.
@@ -520,7 +517,7 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
     if found.is_some() {
         return found;
     }
-    let c = c?;
+    let c = c.filter(|c| c.holding(Holds::Name).is_some())?;
     let labels: Vec<String> =
         r.tokens.iter().filter(|t| t.kind == Kind::Domain).flat_map(|t| t.low.split('.').map(str::to_owned).collect::<Vec<_>>()).collect();
     for at in 0..r.tokens.len() {
@@ -540,7 +537,7 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
             .get(at + 1)
             .is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "at" | "on" | "with" | "domain" | "in" | "under" | "min"));
         let labelled = r.tokens.iter().any(|t| t.kind == Kind::Domain);
-        if is_noun && closes && labelled && can_be_name(r, at) && r.is_unknown(at) {
+        if is_noun && closes && (labelled || noun != "for") && can_be_name(r, at) && r.is_unknown(at) {
             return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));
         }
     }

@@ -44,10 +44,8 @@ impl Speller {
                 continue;
             }
             let skip = after_name;
-            after_name = matches!(
-                token.low.as_str(),
-                "called" | "named" | "name" | "llamada" | "llamado" | "namens" | "nomme" | "nommee" | "nom" | "nombre"
-            );
+            after_name = ["called", "named", "name", "llamada", "llamado", "namens", "nomme", "nommee", "nom", "nombre"]
+                .contains(&token.low.as_str());
             if skip || exempt.contains(&token.low) || lexicon.knows(&token.low) || self.all.contains(&token.low) {
                 continue;
             }

@@ -172,7 +172,7 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         // "keep dev-a and drop dev-b": another verb in between takes over.
         let word = r.low(k);
         let negated = matches!(word, "not" | "manten")
-            && matches!(r.before(k, 1), "do" | "does" | "is" | "can" | "should" | "could" | "did" | "why" | "are" | "will");
+            && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
         let value_follows = matches!(word, "keep" | "leave")
             && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
         let verb_between = (k + 1..start).any(|i| {
@@ -202,29 +202,29 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     live.retain(|m| !kept.contains(&m.deployment));
     let top = live.iter().map(|m| m.tier).max().unwrap_or(Tier::None);
     let all_span = r.marks.spans("all").iter().find(|s| {
-        matches!(
-            r.low(s.end.saturating_sub(1)),
-            "everything"
-                | "deployments"
-                | "deployment"
-                | "them"
-                | "it"
-                | "alles"
-                | "todo"
-                | "tout"
-                | "lot"
-                | "infrastructure"
-                | "estate"
-                | "have"
-                | "all"
-                | "every"
-                | "todos"
-        )
+        [
+            "everything",
+            "deployments",
+            "deployment",
+            "them",
+            "it",
+            "alles",
+            "todo",
+            "tout",
+            "lot",
+            "infrastructure",
+            "estate",
+            "have",
+            "all",
+            "every",
+            "todos",
+        ]
+        .contains(&r.low(s.end.saturating_sub(1)))
     });
     let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
         let next = r.low(s.end);
         matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
-            || matches!(next, "deployments" | "deployment" | "" | "of" | "environments" | "resources" | "apps" | "down" | "now")
+            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
             || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
     });
     let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
@@ -250,26 +250,26 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     let plural = |m: &Mention| {
         let end = m.end;
         let words = (m.start..(end + 2).min(r.tokens.len())).any(|i| {
-            matches!(
-                r.low(i),
-                "pages"
-                    | "sites"
-                    | "apps"
-                    | "environments"
-                    | "envs"
-                    | "boxes"
-                    | "databases"
-                    | "dbs"
-                    | "clusters"
-                    | "shops"
-                    | "stores"
-                    | "deployments"
-                    | "ones"
-                    | "umgebungen"
-                    | "blogs"
-                    | "websites"
-                    | "sandboxes"
-            )
+            [
+                "pages",
+                "sites",
+                "apps",
+                "environments",
+                "envs",
+                "boxes",
+                "databases",
+                "dbs",
+                "clusters",
+                "shops",
+                "stores",
+                "deployments",
+                "ones",
+                "umgebungen",
+                "blogs",
+                "websites",
+                "sandboxes",
+            ]
+            .contains(&r.low(i))
         });
         let both = (m.start.saturating_sub(3)..m.start).any(|i| r.marks.covers("both", i) || r.tokens[i].number().is_some_and(|n| n > 1));
         let singled = (m.start.saturating_sub(4)..m.start).any(|i| matches!(r.low(i), "one" | "which" | "either" | "eine" | "une" | "una"));
@@ -330,68 +330,68 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
 /// Words that are never the name of the thing that is broken.
 fn is_noise(r: &Reading<'_>, at: usize) -> bool {
     let low = r.low(at);
-    let kind = matches!(
-        low,
-        "the"
-            | "a"
-            | "an"
-            | "my"
-            | "our"
-            | "this"
-            | "that"
-            | "it"
-            | "we"
-            | "i"
-            | "users"
-            | "user"
-            | "customers"
-            | "customer"
-            | "people"
-            | "everyone"
-            | "nothing"
-            | "something"
-            | "anything"
-            | "requests"
-            | "request"
-            | "page"
-            | "pages"
-            | "site"
-            | "hi"
-            | "help"
-            | "why"
-            | "what"
-            | "is"
-            | "are"
-            | "there"
-            | "since"
-            | "when"
-            | "new"
-            | "all"
-            | "again"
-            | "still"
-            | "just"
-            | "now"
-            | "today"
-            | "yesterday"
-            | "please"
-            | "logs"
-            | "some"
-            | "one"
-            | "he"
-            | "she"
-            | "they"
-            | "you"
-            | "us"
-            | "keeps"
-            | "keep"
-            | "how"
-            | "where"
-            | "and"
-            | "but"
-            | "so"
-            | "because"
-            | "hey"
-    );
+    let kind = [
+        "the",
+        "a",
+        "an",
+        "my",
+        "our",
+        "this",
+        "that",
+        "it",
+        "we",
+        "i",
+        "users",
+        "user",
+        "customers",
+        "customer",
+        "people",
+        "everyone",
+        "nothing",
+        "something",
+        "anything",
+        "requests",
+        "request",
+        "page",
+        "pages",
+        "site",
+        "hi",
+        "help",
+        "why",
+        "what",
+        "is",
+        "are",
+        "there",
+        "since",
+        "when",
+        "new",
+        "all",
+        "again",
+        "still",
+        "just",
+        "now",
+        "today",
+        "yesterday",
+        "please",
+        "logs",
+        "some",
+        "one",
+        "he",
+        "she",
+        "they",
+        "you",
+        "us",
+        "keeps",
+        "keep",
+        "how",
+        "where",
+        "and",
+        "but",
+        "so",
+        "because",
+        "hey",
+    ]
+    .contains(&low);
     kind || r.is_filler(at)
 }
 
@@ -438,8 +438,10 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
     for i in 0..r.tokens.len() {
         if open(i) && kinds.contains(&r.low(i)) && open(i + 1) {
             let next = r.low(i + 1);
+            let weak = ["api", "app", "application", "database", "db", "instance", "gateway", "server", "host"].contains(&r.low(i));
             if next.contains('-') && next != "->"
-                || (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
+                || !weak
+                    && (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
                     && !r.marks.covers("problem", i + 1)
                     && !kinds.contains(&next)
                     && next.len() > 2
@@ -476,27 +478,11 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
         && open(at)
         && subject.len() < 3
         && !is_noise(r, at)
-        && !matches!(
-            r.low(at),
-            "in" | "on"
-                | "at"
-                | "for"
-                | "with"
-                | "to"
-                | "of"
-                | "from"
-                | "can"
-                | "does"
-                | "do"
-                | "has"
-                | "have"
-                | "will"
-                | "give"
-                | "gives"
-                | "return"
-                | "returns"
-                | "not"
-        )
+        && ![
+            "in", "on", "at", "for", "with", "to", "of", "from", "can", "does", "do", "has", "have", "will", "give", "gives", "return",
+            "returns", "not",
+        ]
+        .contains(&r.low(at))
         && !r.marks.covers("aux", at)
         && !r.marks.covers("show", at)
     {

@@ -119,27 +119,8 @@ pub(super) fn slug(text: &str) -> String {
 
 /// Whether a word with dots is a file or a framework rather than a host.
 fn is_not_a_tld(last: &str) -> bool {
-    matches!(
-        last,
-        "js" | "md"
-            | "yaml"
-            | "yml"
-            | "json"
-            | "py"
-            | "rs"
-            | "log"
-            | "txt"
-            | "conf"
-            | "html"
-            | "css"
-            | "exe"
-            | "toml"
-            | "xml"
-            | "csv"
-            | "jar"
-            | "zip"
-            | "ini"
-    )
+    ["js", "md", "yaml", "yml", "json", "py", "rs", "log", "txt", "conf", "html", "css", "exe", "toml", "xml", "csv", "jar", "zip", "ini"]
+        .contains(&last)
 }
 
 /// Whether a word is a domain name.
@@ -258,6 +239,9 @@ fn cron(chars: &[(usize, char)]) -> Option<usize> {
         if at == from {
             return None;
         }
+        while field == 4 && at > from + 1 && matches!(chars[at - 1].1, ',' | '-' | '/') {
+            at -= 1;
+        }
         if field < 4 {
             if chars.get(at).is_none_or(|x| x.1 != ' ') {
                 return None;
@@ -345,7 +329,7 @@ fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: 
             add(&head[..head.len() - 1]);
             add("not");
         }
-        "s" if matches!(head, "what" | "who" | "where" | "how" | "it" | "that" | "there" | "when" | "why" | "he" | "she") => {
+        "s" if ["what", "who", "where", "how", "it", "that", "there", "when", "why", "he", "she"].contains(&head) => {
             add(head);
             add("is");
         }
@@ -374,7 +358,7 @@ fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: 
             add(head);
             add("am");
         }
-        _ if matches!(head, "l" | "d" | "qu" | "j" | "n" | "s" | "c" | "m" | "t") => {
+        _ if ["l", "d", "qu", "j", "n", "s", "c", "m", "t"].contains(&head) => {
             if head != "l" {
                 add(head);
             }

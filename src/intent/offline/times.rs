@@ -123,14 +123,12 @@ fn find_span(r: &Reading<'_>, slots: &mut Slots) -> Option<(i64, usize, usize)> 
         let (n, start) = match i.checked_sub(1).and_then(|b| r.tokens[b].number().map(|n| (n, b))) {
             Some((n, b)) if !slots.used[b] => (n, b),
             Some(_) => continue,
-            None if matches!(r.before(i, 1), "a" | "one" | "ein" | "eine" | "einen" | "un" | "une" | "una") && r.low(i).len() > 2 => {
-                (1, i - 1)
-            }
+            None if ["a", "one", "ein", "eine", "einen", "un", "une", "una"].contains(&r.before(i, 1)) && r.low(i).len() > 2 => (1, i - 1),
             None => continue,
         };
         let skip = every(r.before(start, 1))
             || r.before(start, 2) == "toutes"
-            || matches!(r.before(start, 1), "last" | "past" | "in" | "within" | "next" | "once" | "twice" | "every")
+            || ["last", "past", "in", "within", "next", "once", "twice", "every"].contains(&r.before(start, 1))
             || matches!(r.low(i + 1), "ago" | "old");
         if skip || n <= 0 {
             continue;
