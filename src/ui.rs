@@ -24,7 +24,13 @@ pub mod review;
 
 pub mod rows;
 
+pub mod show;
+
 pub mod summary;
+
+pub mod table;
+
+mod telling;
 
 pub mod terminal;
 
@@ -41,6 +47,9 @@ mod graph_tests;
 
 #[cfg(test)]
 mod review_tests;
+
+#[cfg(test)]
+mod show_tests;
 
 #[cfg(test)]
 mod terminal_tests;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Screen,
+    Screen, Style,
     lines::{Line, Page, Tone, count, duration},
     summary,
 };
@@ -32,7 +32,7 @@ const LIVE_LINES: usize = 12;
 pub type Monotonic = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// Renders a diagnostic for a style; the face of diagnostics is handed in so that this one does not depend on it.
-pub type RenderDiagnostic = fn(&Diagnostic, &super::Style) -> String;
+pub type RenderDiagnostic = fn(&Diagnostic, &Style) -> String;
 
 /// A face for people.
 pub struct HumanSink {
@@ -150,11 +150,12 @@ impl HumanSink {
     }
 
     fn take(&self, state: &mut State, event: Event, now: Duration, page: &mut Page) {
-        let style = &self.screen.style;
         let terminal = self.screen.terminal;
+        // In a log an event is one line, however long, so that it can be searched for.
+        let style = &Style { width: if terminal { self.screen.style.width } else { usize::MAX / 2 }, ..self.screen.style };
         match event {
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
-            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, style), page),
+            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &self.screen.style), page),
             Event::Working { what, done, total } => {
                 let same = state.working.as_ref().filter(|w| w.what == what).map(|w| (w.began, w.beat));
                 let (began, beat) = same.unwrap_or((now, now));
@@ -188,7 +189,8 @@ impl HumanSink {
                 state.running.remove(&step);
                 state.ended += 1;
                 let count = if state.steps > 0 { format!("{:>3}/{} ", state.ended.min(state.steps), state.steps) } else { String::new() };
-                ended(&count, &address, action, outcome, elapsed_ms, error.as_deref(), page, style);
+                let finished = Finished { count, address, action, outcome, elapsed_ms, error: error.as_deref() };
+                finished.lines().into_iter().for_each(|l| page.flow(l, style, 4));
             }
             Event::Held { wave } => {
                 page.flow(
@@ -218,7 +220,7 @@ impl HumanSink {
                 state.running.clear();
                 state.working = None;
                 page.line(Line::new());
-                raw(&summary::render(&summary, style), page);
+                raw(&summary::render(&summary, &self.screen.style), page);
             }
         }
     }
@@ -280,31 +282,34 @@ fn live(state: &State, now: Duration, width: usize) -> Page {
     page
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields of one event and where its line goes")]
-fn ended(
-    count: &str,
-    address: &Address,
+/// A step that ended.
+struct Finished<'a> {
+    count: String,
+    address: Address,
     action: Action,
     outcome: Outcome,
     elapsed_ms: u64,
-    error: Option<&str>,
-    page: &mut Page,
-    style: &super::Style,
-) {
-    let (sign, tone, word) = match outcome {
-        Outcome::Done => ("✓", Tone::Good, did(action)),
-        Outcome::Failed => ("✗", Tone::Bad, "failed to ".to_owned() + &action.to_string()),
-        Outcome::Unknown => ("?", Tone::Warn, format!("unknown whether {}:", did(action))),
-        Outcome::Skipped => ("–", Tone::Dim, format!("did not {}", action)),
-    };
-    let mut line = Line::of(tone, sign).add(Tone::Dim, &format!(" {count}")).add(Tone::Plain, &format!("{word} {address}"));
-    if outcome != Outcome::Skipped {
-        line.push(Tone::Dim, &format!("  {}", duration(elapsed_ms)));
-    }
-    page.flow(line, style, 4);
-    if let Some(words) = error {
-        let words = if outcome == Outcome::Skipped { Line::of(Tone::Dim, words) } else { summary::quote(words) };
-        page.flow(Line::of(Tone::Plain, "    ").join(words), style, 4);
+    error: Option<&'a str>,
+}
+
+impl Finished<'_> {
+    /// One line, and below it the words of whoever said why it did not end well.
+    fn lines(&self) -> Vec<Line> {
+        let action = self.action;
+        let (sign, tone, word) = match self.outcome {
+            Outcome::Done => ("✓", Tone::Good, did(action).to_owned()),
+            Outcome::Failed => ("✗", Tone::Bad, format!("failed to {action}")),
+            Outcome::Unknown => ("?", Tone::Warn, format!("unknown whether {}:", did(action))),
+            Outcome::Skipped => ("–", Tone::Dim, format!("did not {action}")),
+        };
+        let skipped = self.outcome == Outcome::Skipped;
+        let mut line =
+            Line::of(tone, sign).add(Tone::Dim, &format!(" {}", self.count)).add(Tone::Plain, &format!("{word} {}", self.address));
+        if !skipped {
+            line.push(Tone::Dim, &format!("  {}", duration(self.elapsed_ms)));
+        }
+        let words = self.error.map(|words| if skipped { Line::of(Tone::Dim, words) } else { summary::quote(words) });
+        std::iter::once(line).chain(words.map(|w| Line::of(Tone::Plain, "    ").join(w))).collect()
     }
 }
 
@@ -321,7 +326,7 @@ fn doing(action: Action) -> &'static str {
     }
 }
 
-fn did(action: Action) -> String {
+fn did(action: Action) -> &'static str {
     match action {
         Action::Create => "created",
         Action::Update => "updated",
@@ -332,5 +337,4 @@ fn did(action: Action) -> String {
         Action::Forget => "forgot",
         Action::Keep => "kept",
     }
-    .to_owned()
 }
