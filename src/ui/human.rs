@@ -48,8 +48,8 @@ struct State {
     working: Option<Working>,
     steps: usize,
     ended: usize,
-    /// Lines of the live region that stand on the screen.
-    drawn: usize,
+    /// Widths of the lines of the live region that stand on the screen.
+    drawn: Vec<usize>,
     drawn_at: Option<Duration>,
 }
 
@@ -93,7 +93,7 @@ impl HumanSink {
     pub fn tick(&self) {
         let mut state = self.lock();
         let now = (self.clock)();
-        if self.screen.terminal {
+        if self.screen.is_terminal() {
             if !state.is_idle() && state.drawn_at.is_none_or(|at| now.saturating_sub(at) >= REDRAW) {
                 self.draw(&mut state, Page::default(), now);
             }
@@ -119,7 +119,8 @@ impl HumanSink {
     pub fn clear(&self) {
         let mut state = self.lock();
         state.working = None;
-        self.screen.print(&erase(std::mem::take(&mut state.drawn)));
+        let drawn = std::mem::take(&mut state.drawn);
+        self.screen.print(&erase(&drawn, self.screen.style().width));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -128,21 +129,22 @@ impl HumanSink {
 
     fn print(&self, page: &Page) {
         if !page.lines.is_empty() {
-            self.screen.print(&page.render(&self.screen.style));
+            self.screen.print(&page.render(&self.screen.style()));
         }
     }
 
     /// Writes finished lines above the live region and draws it anew, in one piece.
     fn draw(&self, state: &mut State, page: Page, now: Duration) {
-        if !self.screen.terminal {
+        if !self.screen.is_terminal() {
             self.print(&page);
             return;
         }
-        let live = live(state, now, self.screen.style.width.saturating_sub(1));
-        let mut text = erase(state.drawn);
-        text.push_str(&page.render(&self.screen.style));
-        text.push_str(&live.render(&self.screen.style));
-        state.drawn = live.lines.len();
+        let style = self.screen.style();
+        let live = live(state, now, style.width.saturating_sub(1));
+        let mut text = erase(&state.drawn, style.width);
+        text.push_str(&page.render(&style));
+        text.push_str(&live.render(&style));
+        state.drawn = live.lines.iter().map(Line::width).collect();
         state.drawn_at = Some(now);
         if !text.is_empty() {
             self.screen.print(&text);
@@ -150,19 +152,20 @@ impl HumanSink {
     }
 
     fn take(&self, state: &mut State, event: Event, now: Duration, page: &mut Page) {
-        let terminal = self.screen.terminal;
+        let terminal = self.screen.is_terminal();
         // In a log an event is one line, however long, so that it can be searched for.
-        let style = &Style { width: if terminal { self.screen.style.width } else { usize::MAX / 2 }, ..self.screen.style };
+        let real = self.screen.style();
+        let style = &Style { width: if terminal { real.width } else { usize::MAX / 2 }, ..real };
         match event {
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
-            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &self.screen.style), page),
+            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &real), page),
             Event::Working { what, done, total } => {
                 let same = state.working.as_ref().filter(|w| w.what == what).map(|w| (w.began, w.beat));
                 let (began, beat) = same.unwrap_or((now, now));
                 state.working = (done < total).then_some(Working { what, done, total, began, beat });
             }
             Event::RunStarted { deployment, plan, steps, waves, .. } => {
-                *state = State { drawn: state.drawn, steps, ..State::default() };
+                *state = State { drawn: std::mem::take(&mut state.drawn), steps, ..State::default() };
                 let size = format!("{} in {}", count(steps, "step", "steps"), count(waves, "wave", "waves"));
                 page.flow(Line::of(Tone::Bold, &format!("{deployment} · plan {plan} · {size}")), style, 2);
             }
@@ -220,7 +223,7 @@ impl HumanSink {
                 state.running.clear();
                 state.working = None;
                 page.line(Line::new());
-                raw(&summary::render(&summary, &self.screen.style), page);
+                raw(&summary::render(&summary, &real), page);
             }
         }
     }
@@ -228,7 +231,7 @@ impl HumanSink {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.working.is_none() && self.drawn == 0
+        self.running.is_empty() && self.working.is_none() && self.drawn.is_empty()
     }
 }
 
@@ -245,9 +248,10 @@ impl Sink for HumanSink {
     }
 }
 
-/// Moves up over `lines` lines and erases them.
-fn erase(lines: usize) -> String {
-    if lines == 0 { String::new() } else { format!("\r\u{1b}[{lines}A\u{1b}[J") }
+/// Moves up over the lines that were drawn and erases them. In a window that became narrower, a line stands on several rows by now.
+fn erase(drawn: &[usize], width: usize) -> String {
+    let rows: usize = drawn.iter().map(|w| w.div_ceil(width.max(1)).max(1)).sum();
+    if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
 }
 
 /// Text that another face has rendered already, colour included.

@@ -114,7 +114,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
         #[test]
-        fn no_line_is_wider_than_the_screen(cells in prop::collection::vec(prop::collection::vec("[a-z日\\n ]{0,60}", 0..4), 0..6), width in 40usize..120) {
+        fn no_line_is_wider_than_the_screen(cells in prop::collection::vec(prop::collection::vec("[a-z日\\n ]{0,60}", 0..4), 0..6), width in 30usize..120) {
             let mut table = Table::new(&["one", "two", "three"]);
             cells.iter().for_each(|row| table.row(row));
             for line in at(&table, width).lines() {

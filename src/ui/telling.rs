@@ -133,22 +133,24 @@ fn is_flat(value: &serde_json::Value) -> bool {
     }
 }
 
-/// Joins parts with ` · ` as far as they fit; says how many are left out.
+/// Joins the parts that fit with ` · `; says how many are left out.
 fn dotted(parts: Vec<Line>, room: usize) -> Line {
-    let total = parts.len();
+    let whole = parts.iter().map(|p| p.width() + 3).sum::<usize>().saturating_sub(3);
+    let more = if whole <= room { 0 } else { format!(" · +{}", parts.len()).chars().count() };
     let mut line = Line::new();
-    for (n, part) in parts.into_iter().enumerate() {
-        let gap = if n == 0 { 0 } else { 3 };
-        let more = if n + 1 < total { format!(" · +{}", total - n - 1) } else { String::new() };
-        if n == 0 {
-            line.append(part.fit(room.saturating_sub(more.chars().count())));
-        } else if line.width() + gap + part.width() + more.chars().count() <= room {
+    let mut left_out = 0;
+    for part in parts {
+        if line.is_empty() {
+            line.append(part.fit(room.saturating_sub(more)));
+        } else if line.width() + 3 + part.width() + more <= room {
             line.push(Tone::Dim, " · ");
             line.append(part);
         } else {
-            line.push(Tone::Dim, &format!(" · +{}", total - n));
-            break;
+            left_out += 1;
         }
+    }
+    if left_out > 0 {
+        line.push(Tone::Dim, &format!(" · +{left_out}"));
     }
     line
 }
