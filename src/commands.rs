@@ -25,7 +25,7 @@ use crate::{
     review::{Level, Review},
     sandbox,
     store::{Gone, RunKind},
-    ui::{self, Screen, graph::Picture, table::Table},
+    ui::{self, Screen, graph::Picture},
 };
 
 /// What a command needs besides the app: where data goes, and in which form.
@@ -49,7 +49,7 @@ impl Out {
 
     /// A table.
     pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
-        Table::new(head).rows(rows).render(&self.screen.style)
+        ui::list::table(head, rows, &self.screen.style)
     }
 }
 
@@ -282,7 +282,7 @@ pub async fn drift(app: &App, out: &Out, args: &DriftArgs) -> Exit {
     for name in names {
         all.insert(name.to_string(), flow::drift(app, &name).await?);
     }
-    out.data(&all, || ui::show::drift(&all, &out.screen.style));
+    out.data(&all, || ui::list::drift(&all, &out.screen.style));
     let found = all.values().any(|d| !d.is_empty());
     Ok(if args.exit_code && found { CHANGES } else { DONE })
 }
@@ -327,7 +327,7 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
     match args.subject.as_deref() {
         None => {
             let answer = inspect::overview(app).await?;
-            out.data(&answer.data, || ui::show::answer(&answer, &out.screen.style));
+            out.data(&answer.data, || ui::list::answer(&answer, &out.screen.style));
         }
         Some(text) if text.contains(':') => {
             let address: Address = text.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
@@ -336,7 +336,11 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
                 return Err(flow::not_recorded(&address));
             }
             let found: Vec<_> = found.into_iter().map(|(d, r)| (d.to_string(), r)).collect();
-            out.data(&found, || found.iter().map(|(d, r)| ui::show::resource(d, r, &out.screen.style)).collect());
+            out.data(&found, || {
+                let mut page = ui::lines::Page::default();
+                found.iter().for_each(|(_, r)| ui::show::resource(r, &out.screen.style, &mut page));
+                page.render(&out.screen.style)
+            });
         }
         Some(name) => {
             let name = flow::which(app, Some(name)).await?;
@@ -344,7 +348,7 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
                 Some(n) => flow::older(app, &name, Some(n)).await?,
                 None => app.store().latest(&name).await?.ok_or_else(|| flow::usage(&format!("`{name}` has no snapshot")))?,
             };
-            out.data(&snapshot, || ui::show::snapshot(&snapshot, &out.screen.style));
+            out.data(&snapshot, || ui::show::snapshot(&snapshot, Level::Brief, &out.screen.style));
         }
     }
     Ok(DONE)
@@ -441,7 +445,7 @@ pub async fn types(app: &App, out: &Out, server: Option<&str>) -> Exit {
 pub async fn schema(app: &App, out: &Out, kind: &str) -> Exit {
     let types = app.types().await;
     let (server, def) = flow::find_type(&types, kind)?;
-    out.data(def, || ui::show::schema(server, def, &out.screen.style));
+    out.data(def, || ui::list::schema(server, def, &out.screen.style));
     Ok(DONE)
 }
 
@@ -467,7 +471,7 @@ pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
         }
         ServersCommand::Doctor { server } => {
             let reports = inspect::doctor(app, server.as_deref()).await?;
-            out.data(&reports, || reports.iter().map(|r| ui::show::server_report(r, &out.screen.style)).collect());
+            out.data(&reports, || reports.iter().map(|r| ui::list::server_report(r, &out.screen.style)).collect());
             Ok(if reports.iter().all(|r| r.sound) { DONE } else { ExitClass::Refused.code() })
         }
     }
@@ -486,7 +490,7 @@ pub async fn patterns(app: &App, out: &Out, command: &PatternsCommand) -> Exit {
             let values = parameters(params, params_file.as_deref())?;
             let name = name.as_deref().map(deployment).transpose()?;
             let wanted = ready(flow::from_pattern(app, pattern, flow::given(values), name, String::new()).await?)?;
-            out.data(&wanted.template, || ui::show::template(&wanted.template));
+            out.data(&wanted.template, || ui::list::template(&wanted.template));
             Ok(DONE)
         }
     }
@@ -511,7 +515,7 @@ fn list_patterns(app: &App, out: &Out, runbooks: bool) -> Exit {
 
 fn show_pattern(app: &App, out: &Out, name: &str) -> Exit {
     let described = describe(&app.catalog().get(name)?.pattern);
-    out.data(&described, || ui::show::pattern(&described, &out.screen.style));
+    out.data(&described, || ui::list::pattern(&described, &out.screen.style));
     Ok(DONE)
 }
 
@@ -766,8 +770,8 @@ pub fn print_reply(out: &Out, reply: &chat::Reply) {
     }
     match reply {
         chat::Reply::Say { text } => out.screen.print(&format!("{text}\n")),
-        chat::Reply::Ask { question } => out.screen.print(&ui::show::question(question, &out.screen.style)),
-        chat::Reply::Answer { answer } => out.screen.print(&ui::show::answer(answer, &out.screen.style)),
+        chat::Reply::Ask { question } => out.screen.print(&ui::list::question(question, &out.screen.style)),
+        chat::Reply::Answer { answer } => out.screen.print(&ui::list::answer(answer, &out.screen.style)),
         chat::Reply::Planned { plan, deployment, .. } => {
             let text = format!(
                 "Plan {plan} for {deployment} is ready; nothing was changed. Apply it on a terminal, or plan to a file with `swell plan … --out` and apply that.\n"

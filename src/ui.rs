@@ -22,6 +22,8 @@ pub mod json;
 
 pub mod lines;
 
+pub mod list;
+
 pub mod review;
 
 pub mod rows;
@@ -31,6 +33,8 @@ pub mod show;
 pub mod summary;
 
 pub mod table;
+
+mod telling;
 
 pub mod terminal;
 
@@ -47,6 +51,9 @@ mod graph_tests;
 
 #[cfg(test)]
 mod review_tests;
+
+#[cfg(test)]
+mod show_tests;
 
 #[cfg(test)]
 mod terminal_tests;
@@ -96,16 +103,31 @@ pub enum Stream {
 #[derive(Clone)]
 pub struct Screen {
     out: Arc<Mutex<Box<dyn Write + Send>>>,
-    /// How to render for it.
-    pub style: Style,
-    /// Whether it is a terminal, where lines can be drawn over.
-    pub terminal: bool,
+    style: Style,
+    terminal: bool,
+    /// The stream whose width is asked anew each time, since a window can change.
+    measured: Option<Stream>,
 }
 
 impl Screen {
     /// Wraps a writer.
     pub fn new(out: Box<dyn Write + Send>, style: Style, terminal: bool) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), style, terminal }
+        Self { out: Arc::new(Mutex::new(out)), style, terminal, measured: None }
+    }
+
+    /// How to render for it now.
+    pub fn style(&self) -> Style {
+        let columns = match self.measured {
+            Some(Stream::Out) => columns(std::io::stdout()),
+            Some(Stream::Err) => columns(std::io::stderr()),
+            None => None,
+        };
+        Style { width: columns.map_or(self.style.width, bounded), ..self.style }
+    }
+
+    /// Whether it is a terminal, where lines can be drawn over.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Writes a text and flushes. A reader that went away is no error: the work goes on and is recorded in the journal.
@@ -126,7 +148,12 @@ pub fn style_for(terminal: bool, columns: Option<usize>, choice: ColorChoice, en
     };
     let asked = env("COLUMNS").and_then(|c| c.trim().parse().ok());
     let width = columns.filter(|c| *c > 0).or(asked).unwrap_or(Style::PLAIN.width);
-    Style { color, width: width.clamp(40, 200) }
+    Style { color, width: bounded(width) }
+}
+
+/// Narrower than this nothing is laid out, and wider than this nothing is read.
+fn bounded(width: usize) -> usize {
+    width.clamp(20, 200)
 }
 
 /// Opens a stream of this process as a [`Screen`].
@@ -144,7 +171,7 @@ pub fn open(stream: Stream, choice: ColorChoice, env: &dyn Fn(&str) -> Option<St
         Stream::Out => Box::new(anstream::AutoStream::new(std::io::stdout(), colour)),
         Stream::Err => Box::new(anstream::AutoStream::new(std::io::stderr(), colour)),
     };
-    Screen::new(out, style, drawn)
+    Screen { measured: (terminal && columns.is_some()).then_some(stream), ..Screen::new(out, style, drawn) }
 }
 
 /// Columns of the terminal behind a stream.
@@ -179,7 +206,7 @@ mod tests {
 
     #[test]
     fn width_is_the_terminal_s_within_bounds() {
-        assert_eq!(style_for(true, Some(10), ColorChoice::Auto, &env(&[])).width, 40);
+        assert_eq!(style_for(true, Some(10), ColorChoice::Auto, &env(&[])).width, 20);
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[("COLUMNS", "132")])).width, 132);
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[])).width, 100);
     }

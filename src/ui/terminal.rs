@@ -57,8 +57,8 @@ impl Terminal {
 
     fn say(&self, tone: Tone, text: &str) {
         let mut page = Page::default();
-        page.flow(Line::of(tone, text), &self.screen.style, 2);
-        self.write(&page.render(&self.screen.style));
+        page.flow(Line::of(tone, text), &self.screen.style(), 2);
+        self.write(&page.render(&self.screen.style()));
     }
 
     /// What is asked, and what must be typed to approve.
@@ -145,16 +145,16 @@ impl Human for Terminal {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.write(&face::render(review, level, &self.screen.style));
+        self.write(&face::render(review, level, &self.screen.style()));
     }
 
     async fn ask(&self, question: &Question) -> Option<String> {
         let mut page = Page::default();
-        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.style, 2);
+        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.style(), 2);
         for (n, choice) in question.choices.iter().enumerate() {
-            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.style, 5);
+            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.style(), 5);
         }
-        self.write(&page.render(&self.screen.style));
+        self.write(&page.render(&self.screen.style()));
         let typed = self.lines.read_line("> ").await?;
         let typed = typed.trim();
         if typed.is_empty() {
@@ -190,7 +190,7 @@ impl Human for Nobody {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.screen.print(&face::render(review, level, &self.screen.style));
+        self.screen.print(&face::render(review, level, &self.screen.style()));
     }
 
     async fn ask(&self, _: &Question) -> Option<String> {
