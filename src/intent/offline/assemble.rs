@@ -226,7 +226,7 @@ fn quotes_fault(parser: &OfflineParser, quote: &str) -> bool {
 
 /// Whether the words, or words quoted in them, try to get around approval or carry someone else's instructions.
 fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> bool {
-    if r.marks.any("bypass") || r.marks.any("credentials") || clean.shell {
+    if r.marks.any("bypass") || decide::wants_credentials(r) || clean.shell {
         return true;
     }
     clean.quoted.iter().any(|quote| {

@@ -14,7 +14,7 @@ use crate::intent::Holds;
 /// Words that may stand between a parameter's noun and its number.
 fn joins(word: &str) -> bool {
     [
-        ":", "=", "to", "of", "is", "at", "auf", "a", "by", "equals", "exactly", "about", "around", "roughly", "up", "down", "from",
+        ":", "=", "x", "to", "of", "is", "at", "auf", "a", "by", "equals", "exactly", "about", "around", "roughly", "up", "down", "from",
         "count", "number", "en", "de", "the", "set", "be", "should", "only", "just", "sur", "um", "zu",
     ]
     .contains(&word)
@@ -185,7 +185,7 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     }
     implied_one(r, c, mode, current, slots);
     places(r, c, slots, &mut per_site);
-    leftovers(r, c, mode, slots);
+    leftovers(r, c, mode, current, slots);
     for (name, n, start, end) in per_site {
         let sites = c
             .holding(Holds::Sites)
@@ -498,7 +498,7 @@ fn is_plural(word: &str) -> bool {
 }
 
 /// Numbers without a noun.
-fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
+fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>, slots: &mut Slots) {
     let bare: Vec<usize> = (0..r.tokens.len())
         .filter(|i| r.tokens[*i].number().is_some() && !slots.used[*i] && !r.shut[*i])
         .filter(|i| {
@@ -531,7 +531,13 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
                 slots.put(min.name(), r.said(value(first), first, first + 1));
                 slots.put(max.name(), r.said(value(first), first, first + 1));
             }
-            (Mode::Change, None) => slots.put("instances", r.said(value(first), first, first + 1)),
+            (Mode::Change, None) => {
+                let base = current.get(min.name()).and_then(Value::as_i64);
+                match relative(r, first, first + 1, value(first), base, mode) {
+                    Some(n) => slots.put("instances", r.said(n, first, first + 1)),
+                    None => slots.unresolved.push("instances".to_owned()),
+                }
+            }
             _ => {}
         }
         return;
@@ -542,7 +548,9 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
         && (c.holding(Holds::Sites).is_none() || mode == Mode::Change)
         && !(mode == Mode::Change && slots.values.keys().any(|k| c.param(k).is_some_and(|p| p.holds() == Holds::Count)))
     {
-        check(p, value(first), slots);
-        slots.put(p.name(), r.said(value(first), first, first + 1));
+        let base = current.get(p.name()).and_then(Value::as_i64);
+        let Some(n) = relative(r, first, first + 1, value(first), base, mode) else { return slots.unresolved.push(p.name().to_owned()) };
+        check(p, n, slots);
+        slots.put(p.name(), r.said(n, first, first + 1));
     }
 }

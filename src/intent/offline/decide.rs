@@ -84,6 +84,7 @@ fn is_noun_use(r: &Reading<'_>, head: &Head) -> bool {
     ]
     .contains(&next)
         && !matches!(head.class, "show" | "wh" | "aux" | "cause")
+        || (before == "not" && r.before(head.at, 2) != "do" && !matches!(head.class, "wh" | "cause" | "show" | "make"))
         || (["the", "last", "after", "since", "our", "my", "that", "this", "your"].contains(&before)
             && !matches!(head.class, "wh" | "cause" | "show"))
 }
@@ -127,7 +128,17 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
         }
         true
     });
-    spans.count()
+    // "gives 413": an HTTP status that nobody listed.
+    let codes = (1..r.tokens.len()).filter(|i| {
+        r.tokens[*i].number().is_some_and(|n| (400..=599).contains(&n))
+            && !r.marks.covers("problem", *i)
+            && [
+                "http", "https", "gives", "give", "returns", "return", "throws", "throw", "get", "gets", "getting", "error", "status",
+                "code", "still", "answers", "says", "responds",
+            ]
+            .contains(&r.before(*i, 1))
+    });
+    spans.count() + codes.count()
 }
 
 /// Scores the intents.
@@ -195,8 +206,8 @@ pub(super) fn intent(
                 .contains(&r.before(*s, 1))
         });
     if definite && !makes && first_class != "want" {
-        deploy -= 1.5;
-        modify += if r.tokens.iter().any(|t| t.number().is_some()) { 1.5 } else { 0.5 };
+        deploy -= 1.8;
+        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") { 1.5 } else { 0.5 };
     }
     if !pattern && !foreign && !makes && !wants && target.like.is_empty() {
         deploy -= 1.5;
@@ -321,13 +332,21 @@ pub(super) fn intent(
             outside += 1.5;
         }
     }
+    // "upgrade me", "roll me back": people are not deployments.
+    if heads.iter().any(|h| {
+        changes(r, h)
+            && (h.at..h.end + 2).any(|i| ["me", "myself", "yourself", "mich", "moi"].contains(&r.low(i)))
+            && !["for", "to", "with"].contains(&r.low(h.end))
+    }) {
+        outside += 3.0;
+    }
     if chatter(r) {
         outside += 7.0;
     }
-    if r.marks.any("credentials") {
+    if wants_credentials(r) {
         outside += 4.0;
     }
-    if !tech && !spoken && change_count == 0 && !problem {
+    if !tech && !spoken && !r.quoted && change_count == 0 && !problem {
         outside += 2.0;
         if makes || wants {
             outside -= 1.0;
@@ -370,6 +389,21 @@ pub(super) fn intent(
         _ => None,
     };
     Decision { intent, margin: scores[best] - scores[next], problem }
+}
+
+/// Whether a request wants to be told secrets. One that gives a secret, or sets up something that has one, does not.
+pub(super) fn wants_credentials(r: &Reading<'_>) -> bool {
+    let given = r.tokens.iter().any(|t| t.kind == Kind::Foreign);
+    let reveals = r.text.trim_end().ends_with('?')
+        || ["show", "wh", "aux"].iter().any(|c| r.marks.any(c))
+        || r.tokens.iter().any(|t| {
+            [
+                "your", "print", "reveal", "dump", "send", "leak", "export", "expose", "paste", "email", "upload", "post", "give", "deine",
+                "tes", "tus",
+            ]
+            .contains(&t.low.as_str())
+        });
+    r.marks.any("credentials") && reveals && !given
 }
 
 /// Whether a request is nothing but small talk.
@@ -418,7 +452,9 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
         }
         for (i, weight) in &terms {
             grounded[*i] |= *weight >= 1.0;
-            words[*i] += 1.1 * weight * length / (terms.len() as f64).max(1.0);
+            // A value that one pattern requires speaks for that pattern; one that several may take speaks little.
+            let required = terms.iter().filter(|t| t.1 >= 1.0).count().max(1);
+            words[*i] += 1.1 * weight * length / if *weight >= 1.0 { required as f64 } else { terms.len() as f64 };
         }
     }
     let regions =

@@ -287,6 +287,16 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         if !good || names.iter().any(|n| n.0.is_empty()) {
             continue;
         }
+        // "the depots Nord, Ost": the first item drags its noun along.
+        let mut names = names;
+        if let Some((name, s, e)) = names.first_mut()
+            && *e - *s > 1
+            && r.tokens[*s].raw.starts_with(char::is_lowercase)
+            && r.tokens[*s + 1].raw.starts_with(char::is_uppercase)
+        {
+            *s += 1;
+            *name = slug(&r.words(*s, *e));
+        }
         let fresh: Vec<String> = names.iter().map(|n| n.0.clone()).collect();
         let clause = r.clause_start(at);
         let had: Vec<String> =
@@ -300,6 +310,19 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         };
         slots.put(p.name(), r.said(value, at, end));
         return;
+    }
+    // "remove pier-2 from it": a site that is there is named outright.
+    if mode == Mode::Change && !slots.values.contains_key(p.name()) && (r.marks.any("destroy") || r.marks.any("disable")) {
+        let had: Vec<String> =
+            current.get(p.name()).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let gone: Vec<(usize, usize, &String)> =
+            r.windows().iter().filter_map(|(s, e, key)| had.iter().find(|x| phrase_key(x) == *key).map(|x| (*s, *e, x))).collect();
+        if let (Some(first), Some(last)) = (gone.first(), gone.last())
+            && gone.len() < had.len()
+        {
+            let left: Vec<String> = had.iter().filter(|x| !gone.iter().any(|g| g.2 == *x)).cloned().collect();
+            return slots.put(p.name(), r.said(left, first.0, last.1));
+        }
     }
     // "drop the north site": the name stands before the noun.
     if mode == Mode::Change && !slots.values.contains_key(p.name()) {

@@ -58,6 +58,7 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     for p in c.params.iter().filter(|p| matches!(p.holds(), Holds::Choice | Holds::Choices)) {
         choice(r, p, &windows, mode, current, &mut taken, &mut slots);
     }
+    positional_none(r, c, &mut slots);
     if let Some(p) = c.holding(Holds::Version) {
         version(r, c, p, &windows, mode, &mut slots);
     }
@@ -185,6 +186,19 @@ fn choice(
     }
     if p.open {
         named_value(r, p, windows, taken, slots);
+    }
+}
+
+/// "typescript / mongo / none": a `none` that stands alone belongs to the last choice that nobody gave.
+fn positional_none(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
+    let alone = (1..r.tokens.len()).find(|i| {
+        r.low(*i) == "none"
+            && matches!(r.tokens[i - 1].kind, Kind::Punct(_))
+            && r.tokens.get(i + 1).is_none_or(|t| matches!(t.kind, Kind::Punct(_)))
+    });
+    let open = c.params.iter().rev().find(|p| p.may_be_none() && !slots.values.contains_key(p.name()));
+    if let (Some(i), Some(p)) = (alone, open) {
+        slots.put(p.name(), r.said("none", i, i + 1));
     }
 }
 
@@ -406,7 +420,10 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
             ],
         ) {
             // "not needed", but "needed" alone switches on.
-            return token.low == "needed" && r.before(i, 1) != "not";
+            if token.low == "needed" && r.before(i, 1) != "not" {
+                continue;
+            }
+            return false;
         }
         if one_of(token.low.as_str(), &["on", "enabled", "true", "yes", "an", "aktiviert", "active", "activado", "both"]) {
             // "encryption on", but not "backups on the ledger".

@@ -81,7 +81,7 @@ impl Speller {
                 let short_change = length < 6 && candidate.len() == length && bits != *candidate_bits;
                 // `scaled` is no typo of `scale`: words that differ in their ending only are other words.
                 let stem = length.min(candidate.len()) - 1;
-                let ending = word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
+                let ending = length >= candidate.len() && word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
                 if distance == 0 || distance > allowed || short_change || ending {
                     continue;
                 }

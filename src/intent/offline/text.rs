@@ -308,7 +308,7 @@ fn word(out: &mut Vec<Token>, text: &str, start: usize, end: usize) {
         push_low(out, text, start, start + 1, Kind::Word, &low[..1]);
         return push_low(out, text, start + 1, end, kind, rest);
     }
-    if low.contains('\'') {
+    if low.contains('\'') || low == "cannot" {
         return contraction(out, text, start, end, &low);
     }
     push_low(out, text, start, end, Kind::Word, &low);
@@ -318,7 +318,7 @@ fn word(out: &mut Vec<Token>, text: &str, start: usize, end: usize) {
 fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: &str) {
     let mut add = |low: &str| push_low(out, text, start, end, Kind::Word, low);
     match low {
-        "can't" => return ["can", "not"].into_iter().for_each(add),
+        "cannot" | "can't" => return ["can", "not"].into_iter().for_each(add),
         "won't" => return ["will", "not"].into_iter().for_each(add),
         "let's" => return ["let", "us"].into_iter().for_each(add),
         _ => {}

@@ -8,11 +8,11 @@ use crate::intent::Holds;
 
 /// Reads the schedule and the retention of a pattern that has them.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, _mode: Mode, slots: &mut Slots) {
-    let mentions = (0..r.tokens.len()).any(|i| {
-        c.params.iter().any(|p| {
-            matches!(p.holds(), Holds::Switch | Holds::Schedule | Holds::Retention) && p.name().contains('.') && p.named_by(r.low(i))
-        })
-    }) || r.marks.any("backup");
+    let windows = r.windows();
+    let backs_up =
+        |p: &&super::catalog::Param| matches!(p.holds(), Holds::Switch | Holds::Schedule | Holds::Retention) && p.name().contains('.');
+    let mentions = r.marks.any("backup")
+        || windows.iter().any(|(_, _, key)| c.params.iter().filter(backs_up).any(|p| p.named_by(key) || p.on.contains(key)));
     let off = slots.values.iter().any(|(k, v)| k.ends_with(".enabled") && v.value == false);
     let schedule = c.holding(Holds::Schedule).filter(|_| mentions && !off).and_then(|p| find_schedule(r, slots).map(|found| (p, found)));
     if let Some((p, (value, start, end))) = &schedule {
@@ -113,6 +113,9 @@ fn find_schedule(r: &Reading<'_>, slots: &mut Slots) -> Option<(String, usize, u
 fn find_span(r: &Reading<'_>, slots: &mut Slots) -> Option<(i64, usize, usize)> {
     let mut best: Option<(i64, usize, usize)> = None;
     let unit = |i: usize| {
+        if ["fortnight", "fortnights"].contains(&r.low(i)) {
+            return Some(14);
+        }
         [("day", 1), ("week", 7), ("month", 30), ("year", 365)].iter().find_map(|(class, days)| r.marks.at(class, i).map(|_| *days))
     };
     for i in 0..r.tokens.len() {
