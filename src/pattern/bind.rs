@@ -145,7 +145,8 @@ impl Binder<'_> {
             .map(|r| r.any.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or "))
             .collect();
         if !missing.is_empty() {
-            let detail = format!("The pattern `{}` needs {}, which no registered server offers.", self.pattern.name, missing.join(", and "));
+            let detail =
+                format!("The pattern `{}` needs {}, which no registered server offers.", self.pattern.name, missing.join(", and "));
             let d = Diagnostic::error("pattern::requires", "The pattern needs a server that is not registered").detail(detail);
             self.refuse(d.next("See which servers are registered:", "swell servers list"));
         }
@@ -252,7 +253,9 @@ impl Binder<'_> {
                 Err(why) => {
                     let source = self.pattern.file.source(default.span, "this default");
                     let detail = format!("The default of `{name}` cannot be used: {why}.");
-                    self.refuse(Diagnostic::error("pattern::expression", "An expression of the pattern fails").source(source).detail(detail));
+                    self.refuse(
+                        Diagnostic::error("pattern::expression", "An expression of the pattern fails").source(source).detail(detail),
+                    );
                     None
                 }
             };
@@ -271,7 +274,8 @@ impl Binder<'_> {
     /// A secret is a reference, whoever said it; a value in clear text is refused and not repeated.
     fn secret(&mut self, parameter: &Parameter, said: &IndexMap<String, Said>, bound: &Bound) -> Option<BoundParameter> {
         let name = parameter.name.clone();
-        let settled = |value: String, provenance| Some(BoundParameter { name: name.clone(), value: Value::String(value), provenance, secret: true });
+        let settled =
+            |value: String, provenance| Some(BoundParameter { name: name.clone(), value: Value::String(value), provenance, secret: true });
         match said.get(&name) {
             Some(Said { value: Value::String(text), provenance }) if is_secret_reference(text) => settled(text.clone(), provenance.clone()),
             Some(_) => {
@@ -311,7 +315,9 @@ impl Binder<'_> {
             (crate::intent::Holds::Schedule, Some(text)) if filters::cron(text).is_none() => {
                 Err("must be hourly, daily, weekly, monthly or five cron fields".into())
             }
-            (crate::intent::Holds::Domain, Some(text)) if !text.contains('.') => Err("must be a domain name such as shop.example.org".into()),
+            (crate::intent::Holds::Domain, Some(text)) if !text.contains('.') => {
+                Err("must be a domain name such as shop.example.org".into())
+            }
             _ => Ok(()),
         }
     }
@@ -335,8 +341,8 @@ impl Binder<'_> {
 
     fn invalid(&mut self, parameter: &Parameter, why: &str, provenance: &Provenance) {
         let name = &parameter.name;
-        let mut d = Diagnostic::error("pattern::invalid-value", "A parameter has a value that is not allowed")
-            .detail(format!("`{name}` {why}."));
+        let mut d =
+            Diagnostic::error("pattern::invalid-value", "A parameter has a value that is not allowed").detail(format!("`{name}` {why}."));
         if let Provenance::Said { words } = provenance {
             d = d.fact("you said", printable(words));
         }
@@ -371,7 +377,9 @@ impl Binder<'_> {
                 Err(error) => {
                     let source = self.pattern.file.source(check.that.span, "this check");
                     let detail = format!("{}.", upper(&error.to_string()));
-                    self.refuse(Diagnostic::error("pattern::expression", "An expression of the pattern fails").source(source).detail(detail));
+                    self.refuse(
+                        Diagnostic::error("pattern::expression", "An expression of the pattern fails").source(source).detail(detail),
+                    );
                 }
             }
         }

@@ -64,7 +64,8 @@ impl Catalog {
     /// The shipped patterns and those of some folders, lowest layer first. A folder that does not exist is empty.
     pub fn load(folders: &[PathBuf]) -> Self {
         let mut catalog = Self::default();
-        let mut files: Vec<_> = SHIPPED.files().chain(SHIPPED.dirs().filter(|d| d.path().ends_with("runbooks")).flat_map(Dir::files)).collect();
+        let mut files: Vec<_> =
+            SHIPPED.files().chain(SHIPPED.dirs().filter(|d| d.path().ends_with("runbooks")).flat_map(Dir::files)).collect();
         files.sort_by_key(|f| f.path());
         for file in files.into_iter().filter(|f| is_yaml(f.path())) {
             let name = format!("patterns/{}", file.path().display());
@@ -77,7 +78,8 @@ impl Catalog {
                     Ok(text) => catalog.add(&name, &path, &text, Layer::Folder(folder.clone())),
                     Err(why) => {
                         let detail = format!("`{name}` cannot be read: {why}.");
-                        catalog.reject(&path, vec![Diagnostic::error("pattern::unreadable", "A pattern file cannot be read").detail(detail)]);
+                        catalog
+                            .reject(&path, vec![Diagnostic::error("pattern::unreadable", "A pattern file cannot be read").detail(detail)]);
                     }
                 }
             }

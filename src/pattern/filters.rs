@@ -163,7 +163,10 @@ mod tests {
         for bad in ["", "often", "60 * * * *", "* * * *", "* 24 * * *", "a * * * *", "*/0 * * * *"] {
             assert_eq!(cron(bad), None, "{bad}");
         }
-        assert_eq!((days("14d"), days("2 weeks"), days("30"), days("1y"), days("soon"), days("0d")), (Some(14), Some(14), Some(30), Some(365), None, None));
+        assert_eq!(
+            (days("14d"), days("2 weeks"), days("30"), days("1y"), days("soon"), days("0d")),
+            (Some(14), Some(14), Some(30), Some(365), None, None)
+        );
     }
 
     #[test]

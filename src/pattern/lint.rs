@@ -36,7 +36,13 @@ pub fn lint(r: &mut Reader<'_>, pattern: &Pattern) {
     for (name, node) in &pattern.locals {
         linter.tree(node, &scope);
         if scope.contains(name) || reserved(name) || !identifier(name) {
-            linter.r.error("pattern::name", "A name is not allowed", node.span, "of this local", format!("The local `{name}` has a name that is taken or is not a word."));
+            linter.r.error(
+                "pattern::name",
+                "A name is not allowed",
+                node.span,
+                "of this local",
+                format!("The local `{name}` has a name that is taken or is not a word."),
+            );
         }
         scope.insert(name.clone());
     }
@@ -49,7 +55,13 @@ pub fn lint(r: &mut Reader<'_>, pattern: &Pattern) {
         if let Some(each) = &rule.for_each {
             linter.tree(each, &scope);
             if reserved(&rule.item) || !identifier(&rule.item) || scope.contains(&rule.item) {
-                linter.r.error("pattern::name", "A name is not allowed", each.span, "of this loop", format!("The loop's `as: {}` is taken or is not a word.", rule.item));
+                linter.r.error(
+                    "pattern::name",
+                    "A name is not allowed",
+                    each.span,
+                    "of this loop",
+                    format!("The loop's `as: {}` is taken or is not a word.", rule.item),
+                );
             }
             scope.extend([rule.item.clone(), "index".to_owned()]);
         }
@@ -65,7 +77,13 @@ pub fn lint(r: &mut Reader<'_>, pattern: &Pattern) {
     linter.unused(pattern);
     if pattern.tests.is_empty() {
         let at = pattern.resources.first().map_or(crate::template::Span { offset: 0, len: 1 }, |rule| rule.span);
-        r.warning("pattern::no-tests", "The pattern has no tests", at, "nothing proves these", "A pattern says in `tests` which addresses it makes of which parameters.");
+        r.warning(
+            "pattern::no-tests",
+            "The pattern has no tests",
+            at,
+            "nothing proves these",
+            "A pattern says in `tests` which addresses it makes of which parameters.",
+        );
     }
 }
 
@@ -78,8 +96,26 @@ struct Linter<'r, 'f> {
 
 /// Whether a name belongs to the engine.
 fn reserved(name: &str) -> bool {
-    matches!(name, "name" | "index" | "loop" | "range" | "true" | "false" | "none" | "not" | "and" | "or" | "in" | "is" | "if" | "else" | "dict" | "namespace" | "debug")
-        || FUNCTIONS.contains(&name)
+    matches!(
+        name,
+        "name"
+            | "index"
+            | "loop"
+            | "range"
+            | "true"
+            | "false"
+            | "none"
+            | "not"
+            | "and"
+            | "or"
+            | "in"
+            | "is"
+            | "if"
+            | "else"
+            | "dict"
+            | "namespace"
+            | "debug"
+    ) || FUNCTIONS.contains(&name)
 }
 
 /// Whether a name can stand in an expression.
@@ -146,7 +182,13 @@ impl Linter<'_, '_> {
         if let (Some(validator), false) = (&validator, computed)
             && let Some((_, why)) = schema::problems(validator, &default.to_json()).into_iter().next()
         {
-            self.r.error("pattern::schema", "A schema is wrong", default.span, "this default", format!("The default of `{}` {why}.", p.name));
+            self.r.error(
+                "pattern::schema",
+                "A schema is wrong",
+                default.span,
+                "this default",
+                format!("The default of `{}` {why}.", p.name),
+            );
         }
     }
 
@@ -154,20 +196,38 @@ impl Linter<'_, '_> {
         for name in &pattern.scale {
             let at = pattern.parameters.first().map_or(crate::template::Span { offset: 0, len: 1 }, |p| p.span);
             if !pattern.leaves().iter().any(|p| p.name == *name) {
-                self.r.error("pattern::undeclared", "Something is used that is not declared", at, "the parameters", format!("`scale` names `{name}`, which is no parameter."));
+                self.r.error(
+                    "pattern::undeclared",
+                    "Something is used that is not declared",
+                    at,
+                    "the parameters",
+                    format!("`scale` names `{name}`, which is no parameter."),
+                );
             }
         }
         let mut seen: BTreeMap<&str, ()> = BTreeMap::new();
         for test in &pattern.tests {
             if seen.insert(&test.name, ()).is_some() {
-                self.r.error("pattern::name", "A name is not allowed", test.span, "this test", format!("Two tests are called `{}`.", test.name));
+                self.r.error(
+                    "pattern::name",
+                    "A name is not allowed",
+                    test.span,
+                    "this test",
+                    format!("Two tests are called `{}`.", test.name),
+                );
             }
         }
     }
 
     fn known_parameter(&mut self, pattern: &Pattern, name: &str, at: &Node, what: &str) {
         if !pattern.leaves().iter().any(|p| p.name == name) && pattern.parameter(name).is_none() {
-            self.r.error("pattern::undeclared", "Something is used that is not declared", at.span, "here", format!("{what} names `{name}`, which is no parameter."));
+            self.r.error(
+                "pattern::undeclared",
+                "Something is used that is not declared",
+                at.span,
+                "here",
+                format!("{what} names `{name}`, which is no parameter."),
+            );
         }
     }
 
@@ -220,10 +280,17 @@ impl Linter<'_, '_> {
             Kind::Plain(_) => {}
             Kind::Text(text) => {
                 self.scalar(node, scope);
-                if !text.contains("{{") && !text.contains("{%")
+                if !text.contains("{{")
+                    && !text.contains("{%")
                     && let Err(error) = reference::parse(text)
                 {
-                    self.r.error("pattern::reference", "A reference cannot be read", node.span, "in this text", format!("{}.", upper(&error.reason)));
+                    self.r.error(
+                        "pattern::reference",
+                        "A reference cannot be read",
+                        node.span,
+                        "in this text",
+                        format!("{}.", upper(&error.reason)),
+                    );
                 }
             }
             Kind::List(items) => items.iter().for_each(|n| self.element(n, scope, true)),

@@ -1,10 +1,6 @@
 //! Reads typed fields out of a tree and collects every problem with its place, so that a file is reported as a whole.
 
-use crate::{
-    diagnostic::Diagnostic,
-    domain::name::nearest,
-    template::Span,
-};
+use crate::{diagnostic::Diagnostic, domain::name::nearest, template::Span};
 
 use super::{
     PatternFile,

@@ -14,7 +14,16 @@ fn every_shipped_pattern_is_read_without_a_word() {
     let said: Vec<String> = catalog
         .problems()
         .iter()
-        .map(|d| format!("{}:{}: {} {} {:?}", d.source.as_ref().map_or("", |s| &s.file), d.source.as_ref().map_or(0, |s| s.line), d.code, d.detail, d.hints))
+        .map(|d| {
+            format!(
+                "{}:{}: {} {} {:?}",
+                d.source.as_ref().map_or("", |s| &s.file),
+                d.source.as_ref().map_or(0, |s| s.line),
+                d.code,
+                d.detail,
+                d.hints
+            )
+        })
         .collect();
     assert_eq!(said.join("\n"), "");
     assert_eq!(catalog.iter().count(), 7);

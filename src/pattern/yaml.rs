@@ -113,7 +113,9 @@ impl Node {
 /// Reads a file into a tree.
 pub fn parse(file: &str, text: &str) -> Result<Node, Box<Diagnostic>> {
     let fail = |detail: String, source: Option<Source>| {
-        Box::new(Diagnostic::error("pattern::syntax", "The file is not YAML").source(source).detail(detail).state("The pattern is not used."))
+        Box::new(
+            Diagnostic::error("pattern::syntax", "The file is not YAML").source(source).detail(detail).state("The pattern is not used."),
+        )
     };
     if text.len() > MAX_FILE {
         return Err(fail(format!("`{file}` has {} bytes; a pattern file may have {MAX_FILE}.", text.len()), None));
