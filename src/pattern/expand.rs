@@ -206,7 +206,7 @@ impl Expander<'_> {
         };
         let scopes = elements.iter().enumerate().map(|(n, element)| {
             let own = object([(item.to_owned(), scalar_data(element)), ("index".to_owned(), Data::from(n + 1))]);
-            merge_maps([own, scope.clone()])
+            merge_maps([scope.clone(), own])
         });
         Ok(scopes.collect())
     }

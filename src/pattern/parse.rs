@@ -36,8 +36,20 @@ const PATTERN_KEYS: [&str; 17] = [
 ];
 const RESOURCE_KEYS: [&str; 12] =
     ["when", "for_each", "as", "server", "type", "name", "properties", "depends_on", "lifecycle", "wait", "existing", "comment"];
-const TEST_KEYS: [&str; 12] =
-    ["name", "parameters", "servers", "existing", "deployment", "waves", "resources", "contains", "lacks", "properties", "notes", "refuses"];
+const TEST_KEYS: [&str; 12] = [
+    "name",
+    "parameters",
+    "servers",
+    "existing",
+    "deployment",
+    "waves",
+    "resources",
+    "contains",
+    "lacks",
+    "properties",
+    "notes",
+    "refuses",
+];
 
 /// Reads a pattern. Warnings come with the pattern; any error refuses it.
 pub fn parse(file: &str, text: &str) -> Result<(Pattern, Vec<Diagnostic>), Vec<Diagnostic>> {

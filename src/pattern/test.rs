@@ -47,8 +47,13 @@ pub fn run_tests(pattern: &Pattern, types: &BTreeMap<ServerName, Arc<TypeTable>>
 }
 
 fn run(pattern: &Pattern, case: &TestCase, types: &BTreeMap<ServerName, Arc<TypeTable>>) -> TestResult {
-    let mut result =
-        TestResult { pattern: pattern.name.to_string(), name: case.name.clone(), problems: Vec::new(), waves: Vec::new(), notes: Vec::new() };
+    let mut result = TestResult {
+        pattern: pattern.name.to_string(),
+        name: case.name.clone(),
+        problems: Vec::new(),
+        waves: Vec::new(),
+        notes: Vec::new(),
+    };
     let available = available(pattern, case, types).with_existing(case.existing.iter().cloned());
     let deployment = match case.deployment.as_deref().map(str::parse).transpose() {
         Ok(deployment) => deployment,
