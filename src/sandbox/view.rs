@@ -386,7 +386,8 @@ fn workload(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
     }
     for claim in object.properties.get("volumes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         let name = claim.split(':').next().unwrap_or_default();
-        if state.find("kubernetes/persistentvolumeclaim", name).is_none_or(|o| o.text("namespace") != namespace) {
+        let places = ["kubernetes/persistentvolumeclaim", "kubernetes/configmap", "kubernetes/secret"];
+        if !places.iter().any(|p| state.find(p, name).is_some_and(|o| o.text("namespace") == namespace)) {
             return failed(format!("FailedScheduling: pod {first}: persistentvolumeclaim \"{name}\" not found"));
         }
     }
