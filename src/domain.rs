@@ -2,6 +2,8 @@
 //!
 //! Pure data. Nothing here touches a terminal, a clock, a file, a server or the environment.
 
+pub mod canonical;
+
 pub mod graph;
 
 pub mod name;
@@ -13,6 +15,9 @@ pub mod reference;
 pub mod resource;
 
 pub mod schema;
+
+pub mod substitute;
+pub mod text;
 
 pub use name::{Address, DeploymentName, NameError, ParameterName, PatternName, ResourceName, ResourceType, ServerName, ToolName};
 pub use path::PropertyPath;

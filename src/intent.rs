@@ -3,11 +3,39 @@
 //! Two parsers give the same [`Frame`]: the offline one (`intent/offline`) and the one that asks a model (`intent/llm`).
 //! Neither can do anything; the rest of the line decides what a frame leads to.
 
+use async_trait::async_trait;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diagnostic::Failure;
+
+pub mod llm;
+
 pub mod offline;
+
+pub mod scrub;
+
+/// Something that understands requests.
+#[async_trait]
+pub trait Parser: Send + Sync {
+    /// `offline`, or the model's name.
+    fn name(&self) -> &str;
+
+    /// Reads a request against what there is.
+    async fn parse(&self, text: &str, world: &World) -> Result<Frame, Failure>;
+}
+
+#[async_trait]
+impl Parser for offline::OfflineParser {
+    fn name(&self) -> &str {
+        "offline"
+    }
+
+    async fn parse(&self, text: &str, world: &World) -> Result<Frame, Failure> {
+        Ok(offline::OfflineParser::parse(self, text, world))
+    }
+}
 
 /// The four intents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -267,7 +295,8 @@ pub struct World {
 }
 
 /// What a parser must know of a pattern: taken from `patterns/*.yaml`, so that a new pattern needs no new code.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CatalogEntry {
     /// `wordpress-ha`.
     pub name: String,
@@ -284,7 +313,8 @@ pub struct CatalogEntry {
 }
 
 /// What a parser must know of a parameter.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CatalogParameter {
     /// `dbReplicas`; nested ones are dotted (`backup.schedule`).
     pub name: String,
@@ -335,4 +365,53 @@ pub enum Holds {
     /// Anything else: only taken when it is named outright.
     #[default]
     Other,
+}
+
+/// One line of `swell eval predict`: what the scorer reads of a frame.
+pub fn prediction(id: &str, frame: &Frame, latency_ms: f64) -> Value {
+    // Filling in guesses must not look like understanding, so what nobody said stands apart.
+    let settled = |p: &Provenance| matches!(p, Provenance::Said { .. } | Provenance::Context { .. } | Provenance::Given);
+    let (params, assumed): (Vec<_>, Vec<_>) = frame.params.iter().partition(|(_, said)| settled(&said.provenance));
+    let object = |all: Vec<(&String, &Said)>| {
+        all.into_iter().map(|(name, said)| (name.clone(), said.value.clone())).collect::<serde_json::Map<_, _>>()
+    };
+    serde_json::json!({
+        "id": id,
+        "intent": frame.intent,
+        "pattern": frame.pattern,
+        "action": frame.verb,
+        "target": match &frame.target {
+            Target::None => Value::Null,
+            Target::One(name) => Value::from(name.as_str()),
+            Target::Many(names) => Value::from(names.clone()),
+        },
+        "params": object(params),
+        "assumed": object(assumed),
+        "confidence": (frame.confidence * 1e4).round() / 1e4,
+        "missing": frame.missing,
+        "clarify": frame.question.is_some(),
+        "out_of_scope": frame.out_of_scope,
+        "latency_ms": (latency_ms * 1e3).round() / 1e3,
+    })
+}
+
+/// What a parser is given for a case: the last thing that the person said, and the world around it.
+///
+/// A case has a `text`, or a `dialogue` whose last turn is the person's; earlier turns become the history. Deployments come from
+/// `context`. Fields that are missing or of the wrong shape are left empty.
+pub fn world_from_case(case: &Value) -> (String, World) {
+    let deployments = case.pointer("/context/deployments").and_then(Value::as_array).into_iter().flatten();
+    let deployments = deployments.filter_map(|d| serde_json::from_value(d.clone()).ok()).collect();
+    let mut history: Vec<Turn> = case
+        .get("dialogue")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|t| serde_json::from_value(t.clone()).ok())
+        .collect();
+    let text = match case.get("text").and_then(Value::as_str) {
+        Some(text) => text.to_owned(),
+        None => history.pop().map(|t| t.text).unwrap_or_default(),
+    };
+    (text, World { deployments, history, pending: None })
 }

@@ -2,14 +2,29 @@
 //!
 //! The modules stand in journey order. **A module may import only modules above it in this list**; `tests/docs/layers.rs` holds that.
 
+// ── words ──
+
 /// The words: names, addresses, references, resources, the graph.
 pub mod domain;
 
 /// What Swell says when something is wrong.
 pub mod diagnostic;
 
+/// Everything the engine says while it works.
+pub mod event;
+
+/// Answers to questions, as data.
+pub mod answer;
+
+/// Secrets: where their values come from, and the one place that takes them out of what is written.
+pub mod secret;
+
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
+
+// ── edges ──
+/// Models.
+pub mod llm;
 
 /// The servers and their resources.
 pub mod mcp;
@@ -17,11 +32,67 @@ pub mod mcp;
 /// State: journal, snapshots, plans, locks.
 pub mod store;
 
+// ── the line ──
+
 /// Words in, frame out.
 pub mod intent;
 
 /// Parametrised recipes.
 pub mod pattern;
 
+/// What we want: from a snapshot, or nothing.
+pub mod desired;
+
+/// A plan: steps in waves.
+pub mod plan;
+
+/// The plan as a person is shown it.
+pub mod review;
+
+/// Rules that a plan is held against.
+pub mod policy;
+
+/// The one place where a plan becomes one that can run.
+pub mod approval;
+
+/// Carrying out an approved plan.
+pub mod apply;
+
+// ── faces ──
+
 /// Simulated servers with a persistent world.
 pub mod sandbox;
+
+/// Faces.
+pub mod ui;
+
+// ── shell ──
+
+/// Settings in layers.
+pub mod config;
+
+/// The composition root.
+pub mod app;
+
+/// THE LINE, top to bottom; start reading here.
+pub mod flow;
+
+/// The read-only branch: query and troubleshoot.
+pub mod inspect;
+
+/// One turn of the conversation.
+pub mod chat;
+
+/// The command line.
+pub mod cli;
+
+/// Each command, as one short function.
+pub mod commands;
+
+/// The conversation at the terminal.
+pub mod repl;
+
+/// Evals.
+pub mod eval;
+/// What surrounds a command.
+pub mod shell;

@@ -1,3 +1,10 @@
-//! The `swell` binary: parse, build the app, dispatch, exit.
+//! The `swell` binary: parse, build the app, dispatch, exit code; nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = swell::cli::Cli::parse();
+    ExitCode::from(swell::shell::run(cli))
+}

@@ -16,6 +16,42 @@ use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName
 
 pub mod protocol;
 
+pub mod call;
+
+pub mod connection;
+
+pub mod error;
+
+pub mod handler;
+
+pub mod http;
+
+pub mod native;
+
+pub mod pins;
+
+pub mod process;
+
+pub mod reply;
+
+pub mod tools;
+
+pub mod watch;
+
+mod wire;
+
+#[cfg(test)]
+mod testing;
+
+#[cfg(test)]
+mod tests;
+
+pub use call::Effect;
+pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
+pub use error::ConnectError;
+pub use handler::{Answer, Ask, Notice, Question, Wanted};
+pub use native::NativeServer;
+
 /// Where a resource stands in its life, as its server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

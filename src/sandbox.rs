@@ -5,4 +5,27 @@
 
 mod catalogue;
 
+mod engine;
+
+mod estate;
+
+mod evidence;
+
+mod fault;
+
+mod rules;
+
+mod server;
+
+#[cfg(test)]
+mod testing;
+
+mod view;
+
+mod world;
+
 pub use catalogue::{SERVERS, type_table};
+pub use fault::{Effect, Fault};
+pub use server::{SandboxError, SandboxOptions, SandboxServer, serve_stdio, spawn_in_process};
+pub use world::poke::Poke;
+pub use world::{DEFAULT_SEED, World, WorldError};

@@ -180,100 +180,11 @@ pub fn walk(value: &Value, path: &PropertyPath, visit: &mut dyn FnMut(&PropertyP
     }
 }
 
-/// What a reference turned out to be.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Resolved {
-    /// Its value.
-    Value(Value),
-    /// Not known yet: the step that gives it has not run.
-    AfterApply,
-    /// Left as a reference on purpose (secrets outside the executor).
-    Keep,
-}
-
-/// A value after resolution.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resolution {
-    /// The value; strings that could not be resolved stand as they were written (`${…}`).
-    pub value: Value,
-    /// The paths whose value is known only after the apply.
-    pub after_apply: Vec<PropertyPath>,
-    /// The paths whose value holds a secret.
-    pub secret: Vec<PropertyPath>,
-}
-
-/// Resolves every reference of a value. `lookup` says what each one is; its error ends the walk.
-pub fn resolve<E>(value: &Value, lookup: &mut dyn FnMut(&Reference) -> Result<Resolved, E>) -> Result<Resolution, E> {
-    let mut out = Resolution { value: Value::Null, after_apply: Vec::new(), secret: Vec::new() };
-    out.value = resolve_at(value, &PropertyPath::default(), lookup, &mut out.after_apply, &mut out.secret)?;
-    Ok(out)
-}
-
-fn resolve_at<E>(
-    value: &Value,
-    path: &PropertyPath,
-    lookup: &mut dyn FnMut(&Reference) -> Result<Resolved, E>,
-    after: &mut Vec<PropertyPath>,
-    secret: &mut Vec<PropertyPath>,
-) -> Result<Value, E> {
-    Ok(match value {
-        Value::String(text) => {
-            // A scalar that cannot be parsed was reported when the template was read.
-            let Ok(segments) = parse(text) else { return Ok(value.clone()) };
-            if segments.iter().any(|s| matches!(s, Segment::Reference(Reference::Secret(_)))) {
-                secret.push(path.clone());
-            }
-            if let [Segment::Reference(reference)] = segments.as_slice() {
-                return Ok(match lookup(reference)? {
-                    Resolved::Value(v) => v,
-                    Resolved::Keep => value.clone(),
-                    Resolved::AfterApply => {
-                        after.push(path.clone());
-                        value.clone()
-                    }
-                });
-            }
-            let mut whole = String::new();
-            let mut open = false;
-            for segment in &segments {
-                match segment {
-                    Segment::Literal(literal) => whole.push_str(literal),
-                    Segment::Reference(reference) => match lookup(reference)? {
-                        Resolved::Value(Value::String(s)) => whole.push_str(&s),
-                        Resolved::Value(other) => whole.push_str(&other.to_string()),
-                        Resolved::Keep => return Ok(value.clone()),
-                        Resolved::AfterApply => open = true,
-                    },
-                }
-            }
-            if open {
-                after.push(path.clone());
-                return Ok(value.clone());
-            }
-            Value::String(whole)
-        }
-        Value::Array(items) => {
-            let mut out = Vec::with_capacity(items.len());
-            for (i, item) in items.iter().enumerate() {
-                out.push(resolve_at(item, &path.item(i), lookup, after, secret)?);
-            }
-            Value::Array(out)
-        }
-        Value::Object(map) => {
-            let mut out = serde_json::Map::new();
-            for (k, v) in map {
-                out.insert(k.clone(), resolve_at(v, &path.child(k), lookup, after, secret)?);
-            }
-            Value::Object(out)
-        }
-        other => other.clone(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use serde_json::json;
 
     fn one(text: &str) -> Reference {
         match parse(text).unwrap().remove(0) {
@@ -309,18 +220,37 @@ mod tests {
         assert_eq!(parse("$5 and $").unwrap(), vec![Segment::Literal("$5 and $".into())]);
     }
 
-    #[test]
-    fn a_whole_reference_keeps_its_type_and_a_part_becomes_text() {
-        let value = json!({"port": "${p}", "url": "http://x:${p}/", "list": ["${p}"]});
-        let got = resolve::<()>(&value, &mut |_| Ok(Resolved::Value(json!(80)))).unwrap();
-        assert_eq!(got.value, json!({"port": 80, "url": "http://x:80/", "list": [80]}));
+    /// Any reference that the grammar allows.
+    fn any_reference() -> impl Strategy<Value = Reference> {
+        let word = "[A-Za-z0-9][A-Za-z0-9_-]{0,6}";
+        let address = proptest::collection::vec(word, 3..6).prop_map(|words| words.join(":").parse::<Address>().unwrap());
+        let path = "[a-z][A-Za-z0-9_-]{0,5}(\\[[0-9]{1,2}\\]){0,2}(\\.[a-z]{1,4}){0,2}".prop_map(|p| p.parse::<PropertyPath>().unwrap());
+        let scope = prop_oneof![Just(Scope::Here), word.prop_map(|w| Scope::Deployment(w.parse().unwrap()))];
+        prop_oneof![
+            "[A-Za-z0-9_-]{1,8}".prop_map(Reference::Variable),
+            "[A-Za-z0-9_./-]{1,8}".prop_map(Reference::Secret),
+            (scope, address, path).prop_map(|(scope, address, path)| Reference::Output { scope, address, path }),
+        ]
     }
 
-    #[test]
-    fn what_is_not_known_stays_as_written() {
-        let value = json!({"a": "x-${docker:network:n.id}", "b": 1});
-        let got = resolve::<()>(&value, &mut |_| Ok(Resolved::AfterApply)).unwrap();
-        assert_eq!(got.value, value);
-        assert_eq!(got.after_apply, vec![PropertyPath::key("a")]);
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_reference_is_read_as_it_is_written(reference in any_reference()) {
+            prop_assert_eq!(one(&reference.to_string()), reference);
+        }
+
+        #[test]
+        fn an_escaped_literal_is_read_as_it_was(literal in "([$]|[{]|[}]|\\$\\{|\\PC){0,12}") {
+            prop_assert_eq!(parse(&escape(&literal)), Ok(vec![Segment::Literal(literal)]));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_fall_over(text in "([$]|[{]|[}]|[@]|[:]|[.]|[/]|\\$\\{|a|\\PC){0,20}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(text.get(error.at..error.at + error.len).is_some());
+            }
+        }
     }
 }

@@ -105,6 +105,36 @@ pub struct ResourceReply {
     pub resource: Option<Live>,
 }
 
+/// Reply of `get_resource_outputs`: what others may refer to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutputsReply {
+    /// One per output that the type declares.
+    pub outputs: Vec<OutputDef>,
+}
+
+/// One output of a resource.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutputDef {
+    /// Name.
+    pub name: String,
+    /// Its JSON Schema.
+    #[serde(default)]
+    pub schema: serde_json::Value,
+    /// Whether it is secret; then `value` is absent.
+    #[serde(default)]
+    pub sensitive: bool,
+    /// Its value, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<serde_json::Value>,
+}
+
+/// Reply of `delete_resource`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeleteReply {
+    /// Always true; that there was none is an error of the class `not_found`.
+    pub deleted: bool,
+}
+
 /// Arguments of `list_resources`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ListArgs {

@@ -78,7 +78,7 @@ pub fn expand(pattern: &Pattern, bound: &Bound, available: &Available) -> Result
     if !x.problems.is_empty() {
         return Err(x.problems);
     }
-    let origin = Origin { file: pattern.file.name.clone(), text: pattern.file.text.clone(), spans };
+    let origin = Origin { file: pattern.file.name.clone(), text: pattern.file.text.clone(), spans, ..Origin::default() };
     let template = Template { name: bound.deployment.clone(), variables: IndexMap::new(), resources, outputs, origin };
     Ok(Expansion { template, notes, parameters: bound.parameters.clone() })
 }

@@ -70,6 +70,7 @@ pub(crate) struct Kind {
     pub def: Option<TypeDef>,
     /// Where this type refers to others: path and targets.
     pub refs: Vec<(String, Link)>,
+    validator: OnceLock<Option<jsonschema::Validator>>,
 }
 
 /// What a property refers to.
@@ -99,6 +100,7 @@ pub(crate) fn kind(name: &'static str, description: &'static str) -> Kind {
         latency: 400,
         def: None,
         refs: Vec::new(),
+        validator: OnceLock::new(),
     }
 }
 
@@ -148,6 +150,23 @@ impl Kind {
     /// Values of the properties that are not given, as the schema says.
     pub fn defaults(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         self.props.iter().filter_map(|(name, p)| Some((*name, p.schema.get("default")?)))
+    }
+
+    /// What the schema has against these properties.
+    pub fn errors(&self, properties: &Value) -> Vec<String> {
+        let compile = || self.def.as_ref().and_then(|d| jsonschema::draft202012::new(&d.properties).ok());
+        let Some(validator) = self.validator.get_or_init(compile) else { return vec![format!("{} has no usable schema", self.name)] };
+        let place =
+            |path: &str| if path.is_empty() { String::new() } else { format!("{}: ", path.trim_start_matches('/').replace('/', ".")) };
+        let secret = |path: &str| self.def.as_ref().is_some_and(|d| d.is_sensitive(path.split('/').nth(1).unwrap_or_default()));
+        validator
+            .iter_errors(properties)
+            .map(|e| {
+                let path = e.instance_path().to_string();
+                // A secret must not come back in the words of an error.
+                if secret(&path) { format!("{}{}", place(&path), e.masked()) } else { format!("{}{e}", place(&path)) }
+            })
+            .collect()
     }
 
     fn finish(mut self) -> Self {

@@ -34,6 +34,7 @@ fn instances() -> Vec<Kind> {
             .out("privateDns", "Private name.")
             .out("availabilityZone", "Its zone.")
             .out("vpcId", "Its VPC.")
+            .out("subnetId", "Its subnet.")
             .out("ami", "Image."),
         regional("ec2:launchTemplate", "What a scaling group's instances are like.")
             .prop("instanceType", form(INSTANCE_TYPE, "Size.").or(json!("t3.micro")))
@@ -66,7 +67,9 @@ fn instances() -> Vec<Kind> {
             )
             .output("desiredCapacity", int(0, 500, "Instances wanted now."))
             .output("inService", int(0, 500, "Instances at work."))
-            .output("instances", list(text("An instance id."), "Its instances.")),
+            .output("instances", list(text("An instance id."), "Its instances."))
+            .out("vpcId", "Its VPC.")
+            .output("subnetIds", list(text("A subnet."), "Its subnets.")),
         kind("iam:role", "A role that a service may take.")
             .prop("service", text("Service that may take it.").or(json!("ec2.amazonaws.com")))
             .prop("policies", list(text("ARN of a managed policy."), "Managed policies.").unordered())

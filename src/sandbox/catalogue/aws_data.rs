@@ -41,7 +41,7 @@ fn databases() -> Vec<Kind> {
             .prop("backupRetention", int(0, 35, "Days that automatic backups are kept; 0 for none.").or(json!(7)))
             .prop("backupWindow", form(r"^\d\d:\d\d-\d\d:\d\d$", "When backups run (UTC).").or(json!("02:00-03:00")))
             .prop("deletionProtection", flag("Whether it refuses to be deleted.").or(json!(false)))
-            .prop("finalSnapshot", flag("Whether a snapshot is taken when it is deleted.").or(json!(true)))
+            .prop("finalSnapshot", flag("Whether a snapshot is taken when it is deleted.").or(json!(false)))
             .prop("snapshot", text("Snapshot to start from.").sees(&["aws/rds:snapshot"]).any_region().replaces())
             .prop(
                 "replicaOf",
@@ -54,6 +54,8 @@ fn databases() -> Vec<Kind> {
             .out("role", "primary or replica.")
             .out("engineVersion", "Version.")
             .output("members", list(text("An instance."), "Its instances."))
+            .out("vpcId", "Its VPC.")
+            .output("subnetIds", list(text("A subnet."), "Its subnets."))
             .output("replicationLagSeconds", int(0, i64::MAX, "How far a replica is behind.")),
         regional("rds:globalCluster", "A cluster over several regions.")
             .slow(900, 2000)
@@ -82,6 +84,8 @@ fn databases() -> Vec<Kind> {
             .prop("atRestEncryption", flag("Whether storage is encrypted.").or(json!(true)).replaces())
             .prop("authToken", text("Password.").with("minLength", json!(16)).sensitive())
             .out("endpoint", "Host name.")
+            .out("vpcId", "Its VPC.")
+            .output("subnetIds", list(text("A subnet."), "Its subnets."))
             .output("port", port("Port.")),
     ]
 }

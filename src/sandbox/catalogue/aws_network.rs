@@ -149,7 +149,8 @@ fn balancers() -> Vec<Kind> {
             .prop("deletionProtection", flag("Whether it refuses to be deleted.").or(json!(false)))
             .out("dnsName", "Its DNS name.")
             .out("zoneId", "Hosted zone of its name.")
-            .out("vpcId", "Its VPC."),
+            .out("vpcId", "Its VPC.")
+            .output("subnetIds", list(text("A subnet."), "Its subnets.")),
         regional("elb:targetGroup", "Targets of a load balancer.")
             .prop("vpc", vpc())
             .prop("port", port("Port of the targets.").or(json!(80)).replaces())
@@ -185,7 +186,8 @@ fn balancers() -> Vec<Kind> {
             .prop("redirectTo", form("^https://.*$", "Address to send requests to, instead of a target group."))
             .prop("sslPolicy", text("TLS policy.").or(json!("ELBSecurityPolicy-TLS13-1-2-2021-06")))
             .output("port", port("Port."))
-            .out("url", "Where it is reached."),
+            .out("url", "Where it is reached.")
+            .out("loadBalancerArn", "Its load balancer."),
     ]
 }
 
@@ -227,6 +229,8 @@ fn names() -> Vec<Kind> {
             .prop("failover", choice(&["PRIMARY", "SECONDARY"], "Part in a failover pair."))
             .prop("healthCheck", text("Health check of a failover record.").needs(&["aws/route53:healthCheck"]))
             .out("id", "Zone, name and type.")
+            .out("arn", "ARN.")
+            .out("zoneId", "Zone id.")
             .out("fqdn", "Full name.")
             .output("answers", list(text("A value."), "What it answers now.")),
         kind("route53:healthCheck", "A check from many places whether an endpoint answers.")

@@ -13,7 +13,7 @@ fn labels() -> Prop {
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
         kind("network", "A docker network.")
-            .prop("driver", choice(&["bridge", "macvlan", "ipvlan", "overlay"], "Driver.").or(json!("bridge")).replaces())
+            .prop("driver", choice(&["bridge", "macvlan", "ipvlan", "overlay", "host"], "Driver.").or(json!("bridge")).replaces())
             .prop("subnet", cidr("Its IPv4 network; the next free of 172.16.0.0/12 without it.").replaces())
             .prop("internal", flag("Whether it has no way out.").or(json!(false)).replaces())
             .prop("attachable", flag("Whether containers may join later.").or(json!(true)).replaces())

@@ -29,7 +29,7 @@ fn workload(kind: Kind) -> Kind {
         .prop(
             "envFrom",
             list(
-                text("Config map or secret.").sees(&["kubernetes/configmap", "kubernetes/secret"]),
+                text("Config map or secret.").sees(&["kubernetes/configmap", "kubernetes/secret"]).or_text(),
                 "Config maps and secrets whose entries become environment.",
             ),
         )
@@ -68,7 +68,7 @@ fn workloads() -> Vec<Kind> {
             .prop(
                 "envFrom",
                 list(
-                    text("Config map or secret.").sees(&["kubernetes/configmap", "kubernetes/secret"]),
+                    text("Config map or secret.").sees(&["kubernetes/configmap", "kubernetes/secret"]).or_text(),
                     "Config maps and secrets whose entries become environment.",
                 ),
             )
@@ -77,7 +77,7 @@ fn workloads() -> Vec<Kind> {
             .prop("volumes", list(text("CLAIM:/path.").with("pattern", json!("^[^:]+:/.*$")), "Persistent volume claims to mount."))
             .out("lastSchedule", "When it ran last."),
         namespaced("horizontalpodautoscaler", "Grows and shrinks a workload.")
-            .prop("target", text("Deployment or stateful set.").required().sees(WORKLOADS))
+            .prop("target", text("Deployment or stateful set.").required().sees(WORKLOADS).or_text())
             .prop("minReplicas", int(1, 1000, "Fewest pods.").or(json!(1)))
             .prop("maxReplicas", int(1, 1000, "Most pods.").required())
             .prop("cpu", int(1, 100, "CPU in percent to keep.").or(json!(80)))
@@ -108,9 +108,9 @@ fn around() -> Vec<Kind> {
         namespaced("ingress", "A way from outside to services, by host name.")
             .prop("host", domain("Host name.").required())
             .prop("path", text("Path.").or(json!("/")))
-            .prop("service", text("Service.").required().sees(&["kubernetes/service"]))
+            .prop("service", text("Service.").required().sees(&["kubernetes/service"]).or_text())
             .prop("port", port("Port of the service; the service's own without it."))
-            .prop("tlsSecret", text("Secret with the certificate.").sees(&["kubernetes/secret"]))
+            .prop("tlsSecret", text("Secret with the certificate.").sees(&["kubernetes/secret"]).or_text())
             .prop("className", text("Ingress class.").or(json!("nginx")))
             .prop("annotations", map("Annotations."))
             .out("ip", "Address of the ingress controller.")

@@ -21,6 +21,7 @@ fn network() -> Vec<Kind> {
             .prop("zone", text("What it is assigned to."))
             .prop("address", text("Its address."))
             .out("id", "Name of the device.")
+            .out("device", "Device.")
             .out("ip", "Its address.")
             .out("mac", "Hardware address."),
         kind("network:vlan", "A VLAN (802.1Q) on one of the firewall's interfaces. Each VLAN is also a docker network of the same name.")

@@ -1,0 +1,545 @@
+//! One turn of the conversation: a request in words becomes an answer, a question, or a plan that takes the one road.
+//!
+//! The conversation remembers what a correction needs: earlier turns, and the frame of the plan or question that is open.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    app::App,
+    diagnostic::{Diagnostic, Failure},
+    domain::DeploymentName,
+    event::{Event, RunSummary},
+    flow::{self, Decided, Draft, RunOptions, Wanted},
+    inspect,
+    intent::{Facet, Frame, Intent, KnownDeployment, Provenance, Question, Role, Said, Target, Turn, Verb, World},
+    review::{Level, Review},
+    store::{Gone, RunKind, Snapshot},
+};
+
+/// How many earlier turns are kept.
+const HISTORY: usize = 40;
+
+/// What is remembered between turns.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Earlier turns, oldest first.
+    pub history: Vec<Turn>,
+    /// The frame of the plan that waits for approval, or of the question that waits for an answer.
+    pub pending: Option<Frame>,
+    /// The plan that was shown last and not applied.
+    #[serde(skip)]
+    pub review: Option<Box<Review>>,
+    /// How the last request was understood, for `/why`.
+    #[serde(default)]
+    pub last: Option<Frame>,
+    /// The last deployment that was talked about.
+    #[serde(default)]
+    pub about: Option<String>,
+}
+
+impl Conversation {
+    fn say(&mut self, role: Role, text: impl Into<String>) {
+        self.history.push(Turn { role, text: crate::domain::text::clean(&text.into(), 2_000) });
+        let extra = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..extra);
+    }
+}
+
+/// What came of a turn. A face renders it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// Words.
+    Say {
+        /// One or more lines.
+        text: String,
+    },
+    /// Something must be said before a plan can be made.
+    Ask {
+        /// What.
+        question: Question,
+    },
+    /// An answer to a query or a troubleshoot.
+    Answer {
+        /// It.
+        answer: Box<inspect::Answer>,
+    },
+    /// A plan that nobody has approved; it was shown.
+    Planned {
+        /// Its digest.
+        digest: String,
+        /// Its short name.
+        plan: String,
+        /// The deployment.
+        deployment: DeploymentName,
+    },
+    /// A run that ended; its summary was said as an event.
+    Applied {
+        /// How.
+        summary: Box<RunSummary>,
+    },
+}
+
+/// Whether a turn may ask and apply, or only plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Someone is there: reviews are answered, approved plans are applied.
+    Interactive,
+    /// Plans are shown and kept, never applied.
+    PlanOnly,
+}
+
+/// Takes one request.
+pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    let mut text = text.trim().to_owned();
+    let mut replies = Vec::new();
+    loop {
+        let world = world(app, talk).await?;
+        let frame = app.understand(&text, &world).await;
+        frame.notes.iter().for_each(|n| app.sink().emit(Event::Notice { text: n.clone() }));
+        talk.say(Role::User, crate::llm::scrub::scrub(&text).text);
+        talk.last = Some(frame.clone());
+        let next = match act(app, talk, frame, &text).await? {
+            Next::Reply(reply) => {
+                remember(talk, &reply);
+                replies.push(reply);
+                return Ok(replies);
+            }
+            Next::Plan(wanted) => road(app, talk, *wanted, manner).await?,
+        };
+        match next {
+            Road::Ended(reply) => {
+                remember(talk, &reply);
+                replies.push(reply);
+                return Ok(replies);
+            }
+            Road::Said(words) => text = words,
+        }
+    }
+}
+
+fn remember(talk: &mut Conversation, reply: &Reply) {
+    let words = match reply {
+        Reply::Say { text } => text.clone(),
+        Reply::Ask { question } => question.text.clone(),
+        Reply::Answer { answer } => answer.headline.clone(),
+        Reply::Planned { plan, deployment, .. } => format!("Plan {plan} for {deployment} is ready."),
+        Reply::Applied { summary } => format!("{}: {} done, {} failed.", summary.deployment, summary.done.len(), summary.failed.len()),
+    };
+    talk.say(Role::Assistant, words);
+}
+
+enum Next {
+    Reply(Reply),
+    Plan(Box<Wanted>),
+}
+
+enum Road {
+    Ended(Reply),
+    Said(String),
+}
+
+fn say(text: impl Into<String>) -> Next {
+    Next::Reply(Reply::Say { text: text.into() })
+}
+
+/// What the parsers may know: deployments with their parameters, and what was said.
+pub async fn world(app: &App, talk: &Conversation) -> Result<World, Failure> {
+    let mut deployments = Vec::new();
+    for one in app.store().deployments(Gone::Hidden).await? {
+        let Some(snapshot) = app.store().latest(&one.name).await? else { continue };
+        deployments.push(KnownDeployment {
+            name: one.name.to_string(),
+            pattern: snapshot.recipe.pattern.clone(),
+            params: nested(snapshot.recipe.parameters.as_object().cloned().unwrap_or_default()),
+            region: None,
+            status: if one.unsettled > 0 || one.interrupted { "degraded".into() } else { "running".into() },
+            resources: snapshot.resources.keys().map(ToString::to_string).collect(),
+        });
+    }
+    Ok(World { deployments, history: talk.history.clone(), pending: talk.pending.clone() })
+}
+
+/// `backup.schedule` becomes `backup: {schedule}`.
+fn nested(flat: serde_json::Map<String, Value>) -> serde_json::Map<String, Value> {
+    let mut out = serde_json::Map::new();
+    for (name, value) in flat {
+        match name.split_once('.') {
+            Some((object, member)) => {
+                if let Value::Object(map) = out.entry(object.to_owned()).or_insert_with(|| Value::Object(Default::default())) {
+                    map.insert(member.to_owned(), value);
+                }
+            }
+            None => {
+                out.insert(name, value);
+            }
+        }
+    }
+    out
+}
+
+/// From what was meant to what is wanted, or to an answer.
+async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
+    if frame.out_of_scope {
+        return Ok(say(
+            "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
+        ));
+    }
+    if frame.verb == Some(Verb::Cancel) {
+        talk.pending = None;
+        talk.review = None;
+        return Ok(say("Dropped. Nothing was changed."));
+    }
+    if let Some(question) = frame.question.clone() {
+        talk.pending = Some(frame);
+        return Ok(Next::Reply(Reply::Ask { question }));
+    }
+    if let Target::One(name) = &frame.target {
+        talk.about = Some(name.clone());
+    }
+    match frame.intent {
+        Some(Intent::Deploy) => deploy(app, talk, frame, text).await,
+        Some(Intent::Modify) => modify(app, talk, frame, text).await,
+        Some(Intent::Query) if frame.facet == Some(Facet::Impact) => impact(app, &frame, text).await,
+        Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame).await?) })),
+        Some(Intent::Troubleshoot) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::troubleshoot(app, &frame).await?) })),
+        None => Ok(say("That was not understood. Say what you want deployed, changed, shown or explained; `/help` shows examples.")),
+    }
+}
+
+async fn deploy(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
+    let Some(pattern) = frame.pattern.clone() else {
+        let all: Vec<String> = app
+            .catalog()
+            .iter()
+            .filter(|e| !e.pattern.runbook)
+            .map(|e| format!("  {:<26} {}", e.pattern.name.as_str(), e.pattern.title))
+            .collect();
+        return Ok(say(format!(
+            "No pattern fits that. There are:\n\n{}\n\nOr write the resources down in a template and say `/plan FILE`.",
+            all.join("\n")
+        )));
+    };
+    let named = match &frame.target {
+        Target::One(name) => Some(name.clone()),
+        _ => name_in_request(text),
+    };
+    let deployment = named.and_then(|n| n.parse::<DeploymentName>().ok());
+    draft(talk, flow::from_pattern(app, &pattern, frame.params.clone(), deployment, text.to_owned()).await?, frame)
+}
+
+/// "… as blog", "… call it blog": the deployment's name, when it was said.
+fn name_in_request(text: &str) -> Option<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let at = words
+        .windows(2)
+        .position(|w| matches!((w[0].to_lowercase().as_str(), w[1].to_lowercase().as_str()), ("call", "it") | ("name", "it")));
+    let after = match at {
+        Some(n) => words.get(n + 2),
+        None => words.iter().position(|w| w.eq_ignore_ascii_case("as")).filter(|n| n + 2 == words.len()).and_then(|n| words.get(n + 1)),
+    };
+    after.map(|w| w.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()).filter(|w| !w.is_empty() && !w.contains('.'))
+}
+
+/// A draft is planned, or its first question is asked.
+fn draft(talk: &mut Conversation, draft: Draft, frame: Frame) -> Result<Next, Failure> {
+    let parser = frame.parser.clone();
+    talk.pending = Some(frame);
+    match draft {
+        Draft::Ready(mut wanted) => {
+            wanted.parser = Some(parser);
+            Ok(Next::Plan(wanted))
+        }
+        Draft::Ask(questions, diagnostics) => match questions.into_iter().next() {
+            Some(question) => {
+                if let Some(pending) = &mut talk.pending {
+                    pending.missing = question.about.clone();
+                    pending.question = Some(question.clone());
+                }
+                Ok(Next::Reply(Reply::Ask { question }))
+            }
+            None => {
+                talk.pending = None;
+                Err(diagnostics.into())
+            }
+        },
+    }
+}
+
+async fn target(app: &App, talk: &Conversation, frame: &Frame) -> Result<Snapshot, Failure> {
+    let name = match &frame.target {
+        Target::One(name) => Some(name.clone()),
+        Target::Many(many) => {
+            return Err(Failure::from(
+                Diagnostic::error("chat::one-at-a-time", "One deployment at a time")
+                    .detail(format!("This names several: {}. A plan belongs to one deployment.", many.join(", ")))
+                    .state("Nothing was changed.")
+                    .hint("Ask for the first one, then for the next."),
+            ));
+        }
+        Target::None => talk.about.clone(),
+    };
+    let name = flow::which(app, name.as_deref()).await?;
+    match app.store().latest(&name).await? {
+        Some(s) => Ok(s),
+        None => Err(flow::no_deployment(app, name.as_str()).await),
+    }
+}
+
+async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
+    let request = text.to_owned();
+    let parser = Some(frame.parser.clone());
+    match frame.verb {
+        Some(Verb::Failover) => {
+            let pattern = frame.pattern.clone().unwrap_or_else(|| "disaster-recovery".into());
+            draft(talk, flow::from_pattern(app, &pattern, frame.params.clone(), None, request).await?, frame)
+        }
+        Some(Verb::Destroy) => {
+            let snapshot = target(app, talk, &frame).await?;
+            let wanted = Wanted { parser, ..flow::nothing(&snapshot.deployment, request) };
+            talk.pending = Some(frame);
+            Ok(Next::Plan(Box::new(wanted)))
+        }
+        Some(Verb::Rollback) => {
+            let snapshot = target(app, talk, &frame).await?;
+            let number = frame.params.get("revision").and_then(|s| number(&s.value));
+            let older = flow::older(app, &snapshot.deployment, number).await?;
+            let kind = if number.is_some() { RunKind::Rollback } else { RunKind::Undo };
+            let wanted = Wanted { parser, ..flow::from_snapshot(&older, kind, request) };
+            talk.pending = Some(frame);
+            Ok(Next::Plan(Box::new(wanted)))
+        }
+        Some(verb @ (Verb::Restart | Verb::Stop | Verb::Start | Verb::Backup | Verb::Restore)) => {
+            let what = format!("{verb:?}").to_lowercase();
+            Ok(say(format!(
+                "Swell changes what a deployment is, and has no plan for \"{what}\" yet: none of the registered servers offers it as an action on a resource.\n\
+                 Nothing was changed. To put right what is broken, ask why it is unhealthy; to go back, say `roll back`."
+            )))
+        }
+        _ => {
+            let snapshot = target(app, talk, &frame).await?;
+            let changed = match parameters(app, &snapshot, &frame) {
+                Ok(changed) => changed,
+                Err(question) => {
+                    talk.pending = Some(frame);
+                    return Ok(Next::Reply(Reply::Ask { question: *question }));
+                }
+            };
+            if snapshot.recipe.pattern.is_none() {
+                return edit_template(&snapshot, &changed, &frame, request);
+            }
+            draft(talk, flow::from_deployment(app, &snapshot, changed, request).await?, frame)
+        }
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str().and_then(|s| s.trim_start_matches('#').parse().ok()))
+}
+
+/// Maps what was said onto the pattern's parameters: "instances" is what the pattern scales by.
+fn parameters(app: &App, snapshot: &Snapshot, frame: &Frame) -> Result<IndexMap<String, Said>, Box<Question>> {
+    let mut changed = frame.params.clone();
+    let pattern = snapshot.recipe.pattern.as_deref().and_then(|p| app.catalog().get(p).ok());
+    if let (Some(entry), Some(count)) = (pattern, changed.shift_remove("instances")) {
+        match entry.pattern.scale.as_slice() {
+            [] => {
+                changed.insert("instances".into(), count);
+            }
+            [one] => {
+                changed.insert(one.clone(), count);
+            }
+            [low, high, ..] => {
+                // "scale to 4" is a promise of at least four; the upper bound moves only when it has to.
+                let bound = snapshot.recipe.parameters.get(high).and_then(Value::as_u64);
+                if let Some(n) = count.value.as_u64()
+                    && bound.is_some_and(|b| n > b)
+                    && !changed.contains_key(high)
+                {
+                    let why = Provenance::Context { what: format!("{high} must not be below {low}") };
+                    changed.insert(high.clone(), Said { value: count.value.clone(), provenance: why });
+                }
+                changed.insert(low.clone(), count);
+            }
+        }
+    }
+    if changed.is_empty() {
+        return Err(Box::new(Question {
+            text: format!("What should change on {}?", snapshot.deployment),
+            about: vec!["params".into()],
+            choices: snapshot.recipe.parameters.as_object().map(|p| p.keys().take(8).cloned().collect()).unwrap_or_default(),
+            reason: crate::intent::AskReason::MissingRequired,
+        }));
+    }
+    Ok(changed)
+}
+
+/// Properties by which things are counted, for deployments that came from a template file.
+const COUNTS: [&str; 5] = ["replicas", "desiredCapacity", "minSize", "count", "instances"];
+
+/// Changes a property of the last template: "scale the web tier to 4", "use image nginx:1.27".
+fn edit_template(snapshot: &Snapshot, changed: &IndexMap<String, Said>, frame: &Frame, request: String) -> Result<Next, Failure> {
+    let mut template = crate::desired::last_wanted(snapshot);
+    let mut notes = Vec::new();
+    for (name, said) in changed {
+        let keys: Vec<&str> = if matches!(name.as_str(), "instances" | "replicas") { COUNTS.to_vec() } else { vec![name.as_str()] };
+        let mut fits: Vec<_> = template.resources.iter_mut().filter(|r| keys.iter().any(|k| r.properties.contains_key(*k))).collect();
+        if let Some(part) = &frame.part {
+            let wanted: Vec<String> =
+                part.to_lowercase().split_whitespace().filter(|w| !matches!(*w, "the" | "tier" | "layer")).map(str::to_owned).collect();
+            let named = |r: &&mut crate::domain::Resource| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w));
+            if fits.iter().any(|r| named(&r)) {
+                fits.retain(|r| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w)));
+            }
+        }
+        match fits.as_mut_slice() {
+            [one] => {
+                let key = keys.iter().find(|k| one.properties.contains_key(**k)).copied().unwrap_or(name);
+                one.properties.insert(key.to_owned(), said.value.clone());
+                notes.push(format!("{}: {key} is now {}", one.address, said.value));
+            }
+            [] => {
+                return Ok(say(format!(
+                    "{} was made from a template file, and no resource of it has a property `{name}`. Change the file and apply it again: swell apply -f FILE",
+                    snapshot.deployment
+                )));
+            }
+            several => {
+                let names: Vec<String> = several.iter().map(|r| r.address.to_string()).collect();
+                return Ok(Next::Reply(Reply::Ask {
+                    question: Question {
+                        text: format!("Which of these shall have {name} = {}?", said.value),
+                        about: vec!["target".into()],
+                        choices: names,
+                        reason: crate::intent::AskReason::Ambiguous,
+                    },
+                }));
+            }
+        }
+    }
+    let mut wanted = flow::of_template(template, RunKind::Apply, request);
+    wanted.notes = notes;
+    wanted.parser = Some(frame.parser.clone());
+    Ok(Next::Plan(Box::new(wanted)))
+}
+
+/// "What would be deleted if …": the destroy plan, shown and not offered.
+async fn impact(app: &App, frame: &Frame, text: &str) -> Result<Next, Failure> {
+    let name = match &frame.target {
+        Target::One(name) => Some(name.as_str()),
+        _ => None,
+    };
+    let deployment = flow::which(app, name).await?;
+    let review = flow::plan(app, flow::nothing(&deployment, text.to_owned())).await?;
+    app.human().show(&review, Level::Brief).await;
+    Ok(say(format!("That is what destroying {deployment} would do. Nothing was changed, and nothing waits for approval.")))
+}
+
+/// The road: plan, review, approval, waves.
+async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Road, Failure> {
+    let mut wanted = wanted;
+    loop {
+        let review = flow::plan(app, wanted.clone()).await?;
+        talk.about = Some(review.plan.deployment.to_string());
+        if review.plan.is_empty() {
+            app.human().show(&review, Level::Brief).await;
+            talk.pending = None;
+            return Ok(Road::Ended(Reply::Say { text: format!("Nothing to do for {}.", review.plan.deployment) }));
+        }
+        talk.review = Some(Box::new(review.clone()));
+        let allowed = manner == Manner::Interactive || app.flags().yes;
+        if !allowed || app.flags().read_only {
+            app.human().show(&review, Level::Brief).await;
+            return Ok(Road::Ended(planned(&review)));
+        }
+        match flow::decide(app, &review).await? {
+            Decided::Approved(approved) => {
+                let summary = flow::apply(app, *approved, RunOptions::default()).await?;
+                talk.pending = None;
+                talk.review = None;
+                return Ok(Road::Ended(Reply::Applied { summary: Box::new(summary) }));
+            }
+            Decided::Declined => {
+                let text = format!(
+                    "Not applied; nothing was changed. The plan is still open: say what to change, `/apply` shows it again, `never mind` drops it. ({})",
+                    review.plan.short()
+                );
+                return Ok(Road::Ended(Reply::Say { text }));
+            }
+            Decided::Saved(file) => {
+                return Ok(Road::Ended(Reply::Say {
+                    text: format!("Saved to {file}; nothing was changed. Apply it with: swell apply {file}"),
+                }));
+            }
+            Decided::Said(words) => return Ok(Road::Said(words)),
+            Decided::Edit(pairs) => wanted = edited(app, talk, wanted, pairs).await?,
+        }
+    }
+}
+
+fn planned(review: &Review) -> Reply {
+    Reply::Planned { digest: review.digest.clone(), plan: review.plan.short(), deployment: review.plan.deployment.clone() }
+}
+
+/// `e name=value` in a review: the pattern is bound again. What does not fit is said, and the plan stays as it was.
+pub async fn edited(app: &App, talk: &mut Conversation, wanted: Wanted, pairs: Vec<(String, String)>) -> Result<Wanted, Failure> {
+    let (Some(pattern), Some(bound)) = (wanted.recipe.pattern.clone(), wanted.bound.clone()) else {
+        app.sink().emit(Event::Notice { text: "This plan came from a template file; change the file to change it.".into() });
+        return Ok(wanted);
+    };
+    let mut said = bound.said();
+    for (name, value) in &pairs {
+        let given = Said { value: flow::typed_value(value), provenance: Provenance::Given };
+        if let Some(frame) = &mut talk.pending {
+            frame.params.insert(name.clone(), given.clone());
+        }
+        said.insert(name.clone(), given);
+    }
+    let problems = match flow::from_pattern(app, &pattern, said, Some(bound.deployment.clone()), wanted.request.clone()).await {
+        Ok(Draft::Ready(next)) => return Ok(Wanted { parser: wanted.parser, ..*next }),
+        Ok(Draft::Ask(_, diagnostics)) => diagnostics,
+        Err(failure) => failure.0,
+    };
+    problems.into_iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
+    Ok(wanted)
+}
+
+/// A conversation about a plan that a command made.
+pub fn about(wanted: &Wanted) -> Conversation {
+    let frame = wanted.bound.as_ref().map(|bound| Frame {
+        intent: Some(Intent::Deploy),
+        verb: Some(Verb::Deploy),
+        pattern: wanted.recipe.pattern.clone(),
+        target: Target::One(wanted.template.name.to_string()),
+        params: bound.said(),
+        confidence: 1.0,
+        parser: "given".into(),
+        ..Frame::default()
+    });
+    Conversation { pending: frame, about: Some(wanted.template.name.to_string()), ..Conversation::default() }
+}
+
+/// Shows the open plan again and asks.
+pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    let Some(review) = talk.review.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
+    if manner == Manner::PlanOnly {
+        app.human().show(&review, Level::Brief).await;
+        return Ok(vec![planned(&review)]);
+    }
+    match flow::decide(app, &review).await? {
+        Decided::Approved(approved) => {
+            talk.pending = None;
+            talk.review = None;
+            Ok(vec![Reply::Applied { summary: Box::new(flow::apply(app, *approved, RunOptions::default()).await?) }])
+        }
+        Decided::Said(words) => turn(app, talk, &words, manner).await,
+        Decided::Edit(pairs) => {
+            let words = pairs.iter().map(|(k, v)| format!("set {k} to {v}")).collect::<Vec<_>>().join(" and ");
+            turn(app, talk, &words, manner).await
+        }
+        Decided::Saved(file) => Ok(vec![Reply::Say { text: format!("Saved to {file}; nothing was changed.") }]),
+        Decided::Declined => Ok(vec![Reply::Say { text: "Not applied; nothing was changed.".into() }]),
+    }
+}

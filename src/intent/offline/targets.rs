@@ -1,0 +1,548 @@
+//! Which deployment is meant: by name, by a part of its name, by its domain, by what it is, by what was spoken of before.
+//!
+//! The strongest kind of mention decides; weaker kinds only break ties. What stays tied is asked, never guessed.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::catalog::Compiled;
+use super::lexicon::Lexicon;
+use super::reading::Reading;
+use super::text::{Kind, fold, phrase_key, slug};
+use crate::intent::{KnownDeployment, World};
+
+/// How a deployment was mentioned; a later kind is stronger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tier {
+    /// Not at all.
+    None,
+    /// By what kind of thing it is ("the database").
+    Noun,
+    /// By one of its parameters ("the postgres", "the north site").
+    Value,
+    /// By a telling part of its name or of its domain ("the forum").
+    Part,
+    /// By its domain or its name.
+    Name,
+}
+
+/// Which deployments a request is about.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Resolved {
+    /// The deployments, in the order in which the world lists them.
+    pub names: Vec<String>,
+    /// Several fit and the words do not say which.
+    pub unclear: bool,
+    /// Everything was meant.
+    pub all: bool,
+    /// How it was mentioned.
+    pub tier: Tier,
+    /// Deployments that were named as a model to copy ("like X", "same as X").
+    pub like: Vec<String>,
+    /// Tokens that name deployments.
+    pub spans: Vec<(usize, usize)>,
+    /// The strongest mentions, in order.
+    pub at: Vec<(usize, usize)>,
+}
+
+impl Resolved {
+    /// The one deployment that is meant.
+    pub fn one(&self) -> Option<&str> {
+        if self.unclear || self.names.len() != 1 { None } else { self.names.first().map(String::as_str) }
+    }
+
+    /// Nothing was mentioned.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && !self.all
+    }
+}
+
+/// A mention: where, and how strong.
+#[derive(Debug, Clone, Copy)]
+struct Mention {
+    deployment: usize,
+    tier: Tier,
+    start: usize,
+    end: usize,
+}
+
+/// Parts of a deployment's name that tell it from others.
+fn telling_parts(name: &str, lexicon: &Lexicon) -> Vec<String> {
+    let parts: Vec<String> = phrase_key(&name.replace('_', "-")).split(' ').map(str::to_owned).collect();
+    let telling: Vec<String> = parts.iter().filter(|p| p.len() > 2 && !lexicon.is("generic_part", p)).cloned().collect();
+    telling
+}
+
+fn same_word(a: &str, b: &str) -> bool {
+    a == b || (a.len() > 3 && b.len() > 3 && a.trim_end_matches('s') == b.trim_end_matches('s'))
+}
+
+/// The words of a deployment's parameters: engines, stacks, sites, region, status.
+fn value_words(d: &KnownDeployment, pattern: Option<&Compiled>) -> BTreeSet<String> {
+    fn walk(value: &Value, out: &mut BTreeSet<String>) {
+        match value {
+            Value::String(s) if s.len() > 1 && !s.contains('.') => {
+                out.insert(phrase_key(s));
+            }
+            Value::Array(list) => list.iter().for_each(|v| walk(v, out)),
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    for (name, value) in &d.params {
+        walk(value, &mut out);
+        let synonyms = pattern
+            .and_then(|p| p.param(name))
+            .map(|p| p.terms.iter().filter(|(_, v)| out.contains(&phrase_key(v))).map(|(k, _)| k.clone()).collect::<Vec<_>>());
+        out.extend(synonyms.unwrap_or_default());
+    }
+    out.remove("none");
+    out.remove("daily");
+    out.remove("weekly");
+    out.remove("hourly");
+    out.extend(d.region.iter().map(|r| phrase_key(r)));
+    out
+}
+
+/// Finds what a request is about.
+pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> Resolved {
+    let mut mentions = Vec::new();
+    let windows = super::lexicon::windows(&r.tokens).collect::<Vec<_>>();
+    for (index, d) in world.deployments.iter().enumerate() {
+        let pattern = d.pattern.as_deref().and_then(|p| catalog.iter().find(|c| c.name() == p));
+        let key = phrase_key(&d.name.replace('_', "-"));
+        let domain = d.params.get("domain").and_then(Value::as_str).map(fold);
+        let parts = telling_parts(&d.name, r.lexicon);
+        let labels: Vec<String> = domain
+            .iter()
+            .flat_map(|x| x.split('.').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
+            .filter(|l| l.len() > 2 && !r.lexicon.is("generic_part", l))
+            .collect();
+        let values = value_words(d, pattern);
+        let mut add = |tier, start, end| mentions.push(Mention { deployment: index, tier, start, end });
+        for (start, end, words) in &windows {
+            if *words == key {
+                add(Tier::Name, *start, *end);
+            } else if pattern.is_some_and(|p| p.words.contains(words.as_str())) {
+                add(Tier::Noun, *start, *end);
+            } else if values.contains(words) {
+                add(Tier::Value, *start, *end);
+            }
+        }
+        for (i, token) in r.tokens.iter().enumerate() {
+            match &token.kind {
+                Kind::Domain if domain.as_deref() == Some(token.low.as_str()) => add(Tier::Name, i, i + 1),
+                Kind::Word => {
+                    let exact = world.deployments.iter().any(|d| fold(&d.name) == token.low);
+                    let near =
+                        !exact && token.low.len() >= 6 && token.low.contains('-') && strsim::osa_distance(&token.low, &fold(&d.name)) <= 1;
+                    if near {
+                        add(Tier::Name, i, i + 1);
+                    }
+                    if !token.low.contains('-')
+                        && (parts.iter().any(|p| same_word(p, &token.low))
+                            || labels.iter().any(|l| {
+                                same_word(l, &token.low)
+                                    || l.split('-').any(|x| x.len() > 3 && same_word(x, &token.low) && !r.lexicon.is("generic_part", x))
+                            }))
+                    {
+                        add(Tier::Part, i, i + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    choose(r, world, mentions)
+}
+
+/// Whether a mention is a model to copy rather than a target.
+fn is_like(r: &Reading<'_>, start: usize) -> bool {
+    (start.saturating_sub(3)..start).any(|i| {
+        r.marks.covers("like", i) && r.low(i) != "wie"
+            || matches!(r.low(i), "as" | "als") && (start.saturating_sub(5)..start).any(|j| matches!(r.low(j), "same" | "just"))
+    })
+}
+
+/// Whether a mention is one to leave alone ("keep X", "everything but X", "X stays").
+fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
+    let clause = r.clause_start(start);
+    let kept = (clause..start).rev().find(|i| r.marks.covers("keep", *i)).is_some_and(|k| {
+        // "keep dev-a and drop dev-b": another verb in between takes over.
+        let word = r.low(k);
+        let negated = matches!(word, "not" | "manten")
+            && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
+        let value_follows = matches!(word, "keep" | "leave")
+            && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
+        let verb_between = (k + 1..start).any(|i| {
+            r.marks.covers("destroy", i) || r.marks.covers("restart", i) || r.marks.covers("stop", i) || r.marks.covers("scale", i)
+        });
+        !verb_between && !negated && !value_follows && start - k <= 5
+    });
+    kept || matches!(r.low(end), "stays" | "remains" | "bleibt" | "reste")
+}
+
+fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
+    let name = |i: usize| world.deployments.get(i).map(|d| d.name.clone()).unwrap_or_default();
+    let mut kept = BTreeSet::new();
+    let mut like = Vec::new();
+    let mut live: Vec<Mention> = Vec::new();
+    for m in mentions {
+        if m.tier >= Tier::Part && is_kept(r, m.start, m.end) {
+            kept.insert(m.deployment);
+        } else if m.tier >= Tier::Part && is_like(r, m.start) {
+            if !like.contains(&name(m.deployment)) {
+                like.push(name(m.deployment));
+            }
+        } else {
+            live.push(m);
+        }
+    }
+    live.retain(|m| !kept.contains(&m.deployment));
+    let top = live.iter().map(|m| m.tier).max().unwrap_or(Tier::None);
+    let all_span = r.marks.spans("all").iter().find(|s| {
+        [
+            "everything",
+            "deployments",
+            "deployment",
+            "them",
+            "it",
+            "alles",
+            "todo",
+            "tout",
+            "lot",
+            "infrastructure",
+            "estate",
+            "have",
+            "all",
+            "every",
+            "todos",
+        ]
+        .contains(&r.low(s.end.saturating_sub(1)))
+    });
+    let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
+        let next = r.low(s.end);
+        matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
+            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
+            || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
+    });
+    let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
+    if everything && top < Tier::Part {
+        let names: Vec<String> =
+            if kept.is_empty() { Vec::new() } else { (0..world.deployments.len()).filter(|i| !kept.contains(i)).map(name).collect() };
+        return Resolved { all: names.is_empty(), names, unclear: false, tier: Tier::Name, like, spans, at: Vec::new() };
+    }
+    if top == Tier::None {
+        return Resolved { names: Vec::new(), unclear: false, all: false, tier: top, like, spans, at: Vec::new() };
+    }
+    // Of one phrase, the mention that uses the most words counts.
+    let strongest: Vec<&Mention> = live
+        .iter()
+        .filter(|m| {
+            m.tier == top
+                && !live.iter().any(|o| o.tier == top && o.start <= m.start && o.end >= m.end && (o.end - o.start) > (m.end - m.start))
+        })
+        .collect();
+    let places: BTreeSet<usize> = strongest.iter().map(|m| m.start).collect();
+    let mut chosen: BTreeSet<usize> = BTreeSet::new();
+    let mut unclear = false;
+    let plural = |m: &Mention| {
+        let end = m.end;
+        let words = (m.start..(end + 2).min(r.tokens.len())).any(|i| {
+            [
+                "pages",
+                "sites",
+                "apps",
+                "environments",
+                "envs",
+                "boxes",
+                "databases",
+                "dbs",
+                "clusters",
+                "shops",
+                "stores",
+                "deployments",
+                "ones",
+                "umgebungen",
+                "blogs",
+                "websites",
+                "sandboxes",
+            ]
+            .contains(&r.low(i))
+        });
+        let both = (m.start.saturating_sub(3)..m.start).any(|i| r.marks.covers("both", i) || r.tokens[i].number().is_some_and(|n| n > 1));
+        let singled = (m.start.saturating_sub(4)..m.start).any(|i| matches!(r.low(i), "one" | "which" | "either" | "eine" | "une" | "una"));
+        (words || both) && !singled
+    };
+    for place in &places {
+        let here: Vec<usize> = strongest.iter().filter(|m| m.start == *place).map(|m| m.deployment).collect();
+        let here: Vec<usize> = here.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        if here.len() == 1 {
+            chosen.extend(here);
+            continue;
+        }
+        // Weaker mentions break the tie.
+        let score = |d: usize| -> usize {
+            let kinds: BTreeSet<(Tier, usize)> =
+                live.iter().filter(|m| m.deployment == d && m.start != *place).map(|m| (m.tier, m.start)).collect();
+            kinds
+                .iter()
+                .map(|(tier, _)| match tier {
+                    Tier::Name => 1000,
+                    Tier::Part => 100,
+                    Tier::Value => 10,
+                    _ => 1,
+                })
+                .sum()
+        };
+        let best = here.iter().map(|d| score(*d)).max().unwrap_or(0);
+        let top: Vec<usize> = here.iter().copied().filter(|d| score(*d) == best).collect();
+        let many = strongest.iter().find(|m| m.start == *place).is_some_and(|m| plural(m));
+        if top.len() == 1 && !many {
+            chosen.extend(top);
+        } else if many {
+            chosen.extend(here);
+        } else {
+            chosen.extend(top);
+            unclear = true;
+        }
+    }
+    // A part and a noun for different things ("the forum database") are settled by the part; two unclear nouns narrow each other.
+    if top < Tier::Part && places.len() > 1 {
+        let fits: Vec<usize> = chosen
+            .iter()
+            .copied()
+            .filter(|d| places.iter().all(|p| strongest.iter().any(|m| m.start == *p && m.deployment == *d)))
+            .collect();
+        if fits.len() == 1 {
+            chosen = fits.into_iter().collect();
+            unclear = false;
+        } else if chosen.len() > 1 {
+            unclear = true;
+        }
+    }
+    let mut at: Vec<(usize, usize)> = strongest.iter().map(|m| (m.start, m.end)).collect();
+    at.sort_unstable();
+    Resolved { names: chosen.into_iter().map(name).collect(), unclear, all: false, tier: top, like, spans, at }
+}
+
+/// Words that are never the name of the thing that is broken.
+fn is_noise(r: &Reading<'_>, at: usize) -> bool {
+    let low = r.low(at);
+    let kind = [
+        "the",
+        "a",
+        "an",
+        "my",
+        "our",
+        "this",
+        "that",
+        "it",
+        "we",
+        "i",
+        "users",
+        "user",
+        "customers",
+        "customer",
+        "people",
+        "everyone",
+        "nothing",
+        "something",
+        "anything",
+        "requests",
+        "request",
+        "page",
+        "pages",
+        "site",
+        "hi",
+        "help",
+        "why",
+        "what",
+        "is",
+        "are",
+        "there",
+        "since",
+        "when",
+        "new",
+        "all",
+        "again",
+        "still",
+        "just",
+        "now",
+        "today",
+        "yesterday",
+        "please",
+        "logs",
+        "some",
+        "one",
+        "he",
+        "she",
+        "they",
+        "you",
+        "us",
+        "keeps",
+        "keep",
+        "how",
+        "where",
+        "and",
+        "but",
+        "so",
+        "because",
+        "hey",
+    ]
+    .contains(&low);
+    kind || r.is_filler(at)
+}
+
+/// The thing that a request without a matching deployment is about: an identifier, the word after its kind, or the subject of the fault.
+pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
+    let open = |i: usize| r.tokens.get(i).is_some_and(|t| t.kind == Kind::Word && !r.shut[i]);
+    let kinds = [
+        "pod",
+        "container",
+        "service",
+        "job",
+        "lambda",
+        "deployment",
+        "function",
+        "app",
+        "application",
+        "node",
+        "server",
+        "vm",
+        "host",
+        "cronjob",
+        "queue",
+        "bucket",
+        "ingress",
+        "daemonset",
+        "statefulset",
+        "worker",
+        "database",
+        "db",
+        "cluster",
+        "instance",
+        "broker",
+        "gateway",
+        "microservice",
+        "api",
+    ];
+    // "the billing-api pod"
+    for i in 0..r.tokens.len() {
+        if open(i) && r.low(i).contains('-') && kinds.contains(&r.low(i + 1)) && super::places::region_at(r, i).is_none() {
+            return Some(slug(&r.tokens[i].raw));
+        }
+    }
+    // "pod report-builder", "service nginx"
+    for i in 0..r.tokens.len() {
+        if open(i) && kinds.contains(&r.low(i)) && open(i + 1) {
+            let next = r.low(i + 1);
+            let weak = ["api", "app", "application", "database", "db", "instance", "gateway", "server", "host"].contains(&r.low(i));
+            if next.contains('-') && next != "->"
+                || !weak
+                    && (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
+                    && !r.marks.covers("problem", i + 1)
+                    && !kinds.contains(&next)
+                    && next.len() > 2
+            {
+                return Some(slug(next));
+            }
+        }
+    }
+    // An identifier with a dash that is no ordinary word.
+    for i in 0..r.tokens.len() {
+        if open(i)
+            && r.low(i).contains('-')
+            && r.low(i).len() > 4
+            && !r.lexicon.is("infra", &phrase_key(r.low(i)))
+            && !r.marks.covers("problem", i)
+            && super::places::region_at(r, i).is_none()
+            && !r.low(i).starts_with("self-")
+            && !r.low(i).starts_with("re-")
+            && r.low(i).chars().any(char::is_alphabetic)
+            && r.low(i) != "->"
+        {
+            return Some(slug(r.low(i)));
+        }
+    }
+    // "my wordpress says", "the checkout api returns 500"
+    let fault =
+        r.marks.spans("problem").iter().chain(r.marks.spans("says")).map(|s| s.start).filter(|s| *s > 0).min().unwrap_or(r.tokens.len());
+    let mut at = r.clause_start(fault.min(r.tokens.len().saturating_sub(1)));
+    while at < fault && (is_noise(r, at) || r.marks.covers("polite", at) || r.marks.covers("cause", at) || !open(at)) {
+        at += 1;
+    }
+    let mut subject = Vec::new();
+    while at < fault
+        && open(at)
+        && subject.len() < 3
+        && !is_noise(r, at)
+        && ![
+            "in", "on", "at", "for", "with", "to", "of", "from", "can", "does", "do", "has", "have", "will", "give", "gives", "return",
+            "returns", "not",
+        ]
+        .contains(&r.low(at))
+        && !r.marks.covers("aux", at)
+        && !r.marks.covers("show", at)
+    {
+        subject.push(at);
+        at += 1;
+    }
+    let generic = [
+        "job",
+        "clients",
+        "client",
+        "callbacks",
+        "callback",
+        "calls",
+        "webhooks",
+        "messages",
+        "errors",
+        "connections",
+        "jobs",
+        "page",
+        "say",
+        "says",
+        "backups",
+        "data",
+    ];
+    while subject.len() > 1
+        && subject
+            .last()
+            .is_some_and(|i| generic.contains(&r.low(*i)) || (r.low(*i).ends_with('s') && r.lexicon.common.contains(r.low(*i))))
+    {
+        subject.pop();
+    }
+    let technical = subject
+        .iter()
+        .any(|i| r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)) || !r.lexicon.common.contains(r.low(*i)));
+    if subject.is_empty() || !technical {
+        // "image pull errors for invoices"
+        return (1..r.tokens.len())
+            .find(|i| {
+                matches!(r.before(*i, 1), "for" | "my" | "of" | "on")
+                    && open(*i)
+                    && !is_noise(r, *i)
+                    && (r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)))
+            })
+            .map(|i| slug(r.low(i)));
+    }
+    Some(subject.iter().map(|i| slug(&r.tokens[*i].raw)).collect::<Vec<_>>().join("-"))
+}
+
+/// The deployment that was spoken of last.
+pub(super) fn last_spoken(world: &World, lexicon: &Lexicon, catalog: &[Compiled]) -> Option<String> {
+    for turn in world.history.iter().rev() {
+        let clean = super::guard::clean(&turn.text);
+        let tokens = super::numbers::read(super::text::tokenize(&clean.text));
+        let r = Reading::new(&clean.text, tokens, lexicon);
+        let found = resolve(&r, world, catalog);
+        if found.tier >= Tier::Part
+            && let Some(one) = found.one()
+        {
+            return Some(one.to_owned());
+        }
+    }
+    None
+}

@@ -1,0 +1,389 @@
+//! One connection to one server: made on first use, made anew after it was lost, ended with everything that belongs to it.
+//!
+//! Every transport ends in the same [`Session`]; what differs between them is here and nowhere else. Whether a call may be sent again
+//! is not decided here but in `mcp/call`.
+
+use std::{
+    sync::{Arc, Mutex as StdMutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use rmcp::{
+    ClientLifecycleMode, ClientServiceExt, RoleClient,
+    model::{ErrorCode, ProtocolVersion},
+    service::{ClientCacheConfig, ClientInitializeError, Peer, RunningService},
+};
+use tokio::{
+    io::DuplexStream,
+    sync::{Mutex, Notify},
+    time::Instant,
+};
+
+use super::{
+    ConnectError,
+    handler::{Ask, Handler, Shared},
+    http::{HttpSpec, innermost},
+    process::{Process, ProcessSpec},
+    watch::Watched,
+    wire::{Ledger, LineTransport},
+};
+use crate::domain::{ServerName, text::clean_line};
+
+/// After a failed attempt, calls fail with the same words for this long instead of trying again one after the other.
+const FAILED_FOR: Duration = Duration::from_secs(1);
+
+/// Makes a stream to a server in this process; called again after the connection was lost.
+pub type LocalFactory = Arc<dyn Fn() -> Option<DuplexStream> + Send + Sync>;
+
+/// Where a server is.
+#[derive(Clone)]
+pub enum Endpoint {
+    /// A child process that speaks over stdin and stdout.
+    Process(ProcessSpec),
+    /// A URL.
+    Http(HttpSpec),
+    /// In this process.
+    Local(LocalFactory),
+}
+
+/// How to connect.
+#[derive(Clone)]
+pub struct ConnectOptions {
+    /// The longest time until the handshake is done.
+    pub timeout: Duration,
+    /// Who answers questions of the server. Without one, the server is told that nobody can.
+    pub ask: Option<Arc<dyn Ask>>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { timeout: Duration::from_secs(20), ask: None }
+    }
+}
+
+/// What a server says about itself, and how we talk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// The name it gives itself. Untrusted text, cleaned.
+    pub title: String,
+    /// Its version. Untrusted text, cleaned.
+    pub version: String,
+    /// The MCP revision, such as `2025-11-25`.
+    pub protocol: String,
+    /// Whether resources can be subscribed to.
+    pub can_watch: bool,
+}
+
+/// One server.
+pub struct Connection {
+    name: ServerName,
+    endpoint: Endpoint,
+    options: ConnectOptions,
+    session: Mutex<Option<Arc<Session>>>,
+    /// The last failure to connect, and when it was.
+    failed: StdMutex<Option<(Instant, ConnectError)>>,
+    /// Ends an attempt to connect when the connection is closed meanwhile.
+    closing: Notify,
+}
+
+/// One life of a connection.
+pub(crate) struct Session {
+    pub(crate) peer: Peer<RoleClient>,
+    pub(crate) handler: Handler,
+    /// Only for byte streams; HTTP cannot know as much.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    pub(crate) process: Option<Process>,
+    pub(crate) watched: Watched,
+    client: Mutex<Option<RunningService<RoleClient, Handler>>>,
+}
+
+impl Session {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.handler.shared()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.peer.is_transport_closed()
+    }
+
+    /// Whether the server speaks 2026-07-28 or newer.
+    pub(crate) fn is_modern(&self) -> bool {
+        self.peer.peer_info().is_some_and(|i| !i.protocol_version.has_initialize())
+    }
+
+    /// What is known about why it is in trouble: how the process ended and what it said, noise on stdout. Empty if nothing is.
+    pub(crate) async fn trouble(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(process) = &self.process {
+            if let Some(status) = process.ended_within(Duration::from_millis(if self.is_closed() { 500 } else { 0 })).await {
+                parts.push(format!("the program ended ({status})"));
+            }
+            if let Some(last) = process.stderr().last() {
+                parts.push(format!("its last line on stderr: {last}"));
+            }
+        }
+        if let Some((count @ 1.., last)) = self.ledger.as_ref().map(|l| l.noise()) {
+            parts.push(format!("{count} lines on stdout were no MCP messages, the last: {}", last.last().map_or("", String::as_str)));
+        }
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
+    }
+
+    async fn close(&self) {
+        if let Some(mut client) = self.client.lock().await.take() {
+            let _ = client.close_with_timeout(Duration::from_secs(5)).await;
+        }
+        if let Some(process) = &self.process {
+            process.stop().await;
+        }
+    }
+}
+
+impl Connection {
+    /// Names a server and where it is. Nothing is started before the first use.
+    pub fn new(name: ServerName, endpoint: Endpoint, options: ConnectOptions) -> Arc<Self> {
+        Arc::new(Self { name, endpoint, options, session: Mutex::new(None), failed: StdMutex::new(None), closing: Notify::new() })
+    }
+
+    /// Connects to a server at the other end of a stream. Once lost, it cannot be made anew.
+    pub async fn connect_duplex(name: ServerName, stream: DuplexStream, options: ConnectOptions) -> Result<Arc<Self>, ConnectError> {
+        let stream = StdMutex::new(Some(stream));
+        let take = move || stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let this = Self::new(name, Endpoint::Local(Arc::new(take)), options);
+        this.connect().await?;
+        Ok(this)
+    }
+
+    /// The name under which the server is registered.
+    pub fn name(&self) -> &ServerName {
+        &self.name
+    }
+
+    /// Makes the connection now, if there is none.
+    pub async fn connect(&self) -> Result<(), ConnectError> {
+        self.session().await.map(drop)
+    }
+
+    /// Who the server says it is; `None` while it is not connected.
+    pub async fn info(&self) -> Option<ServerInfo> {
+        let session = self.session.lock().await.clone()?;
+        let info = session.peer.peer_info()?;
+        let resources = info.capabilities.resources.as_ref();
+        let of_server = info.server_info.as_ref();
+        Some(ServerInfo {
+            title: clean_line(of_server.map_or("", |i| &i.name), 100),
+            version: clean_line(of_server.map_or("", |i| &i.version), 60),
+            protocol: info.protocol_version.as_str().to_owned(),
+            can_watch: resources.is_some_and(|r| r.subscribe == Some(true)),
+        })
+    }
+
+    /// The last lines that the server wrote on stderr, and how many lines on stdout were no messages. For `servers doctor`.
+    pub async fn diagnostics(&self) -> (Vec<String>, u64) {
+        let Some(session) = self.session.lock().await.clone() else {
+            let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            return (failed.as_ref().map(|(_, e)| e.stderr().to_vec()).unwrap_or_default(), 0);
+        };
+        let stderr = session.process.as_ref().map(Process::stderr).unwrap_or_default();
+        (stderr, session.ledger.as_ref().map_or(0, |l| l.noise().0))
+    }
+
+    /// Counts changes that make kept types stale: the server said that its tools changed, or was connected anew.
+    pub(crate) async fn epoch(&self) -> (u64, u64) {
+        match &*self.session.lock().await {
+            Some(session) => (session.shared().life, session.shared().epoch.load(Ordering::Acquire)),
+            None => (0, 0),
+        }
+    }
+
+    /// Ends the connection and, for a child process, its whole group. The next use connects again.
+    pub async fn close(&self) {
+        self.closing.notify_waiters();
+        let session = self.session.lock().await.take();
+        if let Some(session) = session {
+            session.close().await;
+        }
+    }
+
+    /// The session of now, made if needed. Callers that come meanwhile wait for the same attempt.
+    pub(crate) async fn session(&self) -> Result<Arc<Session>, ConnectError> {
+        let mut current = self.session.lock().await;
+        if let Some(session) = current.as_ref().filter(|s| !s.is_closed()) {
+            return Ok(session.clone());
+        }
+        current.take();
+        if let Some((at, error)) = &*self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+            && at.elapsed() < FAILED_FOR
+        {
+            return Err(error.clone());
+        }
+        let result = tokio::select! {
+            result = self.open() => result,
+            () = self.closing.notified() => {
+                let reason = "it was closed while it was being connected".to_owned();
+                Err(ConnectError::Handshake { server: self.name.clone(), reason, stderr: Vec::new() })
+            }
+        };
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(|e| (Instant::now(), e.clone()));
+        let session = Arc::new(result?);
+        *current = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Gives up a session that was lost, unless another one has already taken its place.
+    pub(crate) async fn discard(&self, lost: &Arc<Session>) {
+        let mut current = self.session.lock().await;
+        if current.as_ref().is_some_and(|s| Arc::ptr_eq(s, lost)) {
+            current.take();
+        }
+    }
+
+    async fn open(&self) -> Result<Session, ConnectError> {
+        let deadline = Instant::now() + self.options.timeout;
+        let first = match &self.endpoint {
+            // A silent older server costs 10 s when it is probed for the new era; on a stream the old handshake works with both.
+            Endpoint::Process(_) | Endpoint::Local(_) => ClientLifecycleMode::Initialize,
+            Endpoint::Http(_) => ClientLifecycleMode::Auto {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            },
+        };
+        match self.attempt(first, deadline).await {
+            Ok(session) => Ok(session),
+            Err(Failed { error, other: None }) => Err(error),
+            Err(Failed { error, other: Some(other) }) => {
+                tracing::debug!(server = %self.name, %error, "trying the other handshake");
+                self.attempt(other, deadline).await.map_err(|failed| failed.error)
+            }
+        }
+    }
+
+    async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {
+        let handler = Handler::new(self.name.clone(), self.options.ask.clone());
+        let serving = handler.clone();
+        let (mut process, mut ledger) = (None, None);
+        let started = async {
+            match &self.endpoint {
+                Endpoint::Process(spec) => {
+                    let (child, reader, writer) = Process::spawn(spec).map_err(|e| ConnectError::Spawn {
+                        server: self.name.clone(),
+                        command: clean_line(&spec.command, 200),
+                        reason: e.to_string(),
+                    })?;
+                    process = Some(child);
+                    let transport = LineTransport::new(reader, writer, ledger.insert(Arc::<Ledger>::default()).clone());
+                    Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
+                }
+                Endpoint::Local(factory) => {
+                    let stream = factory().ok_or_else(|| ConnectError::Handshake {
+                        server: self.name.clone(),
+                        reason: "the server in this process has ended".to_owned(),
+                        stderr: Vec::new(),
+                    })?;
+                    let (reader, writer) = tokio::io::split(stream);
+                    let ledger = ledger.insert(Arc::<Ledger>::default()).clone();
+                    let transport = LineTransport::new(Box::new(reader), Box::new(writer), ledger);
+                    Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
+                }
+                Endpoint::Http(spec) => {
+                    let transport = spec.transport(&self.name)?;
+                    Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
+                }
+            }
+        };
+        match started.await {
+            Err(error) => Err(Failed { error, other: None }),
+            Ok(Ok(Ok(client))) => {
+                let peer = client.peer().clone();
+                // By default rmcp answers from its cache when the server fails: drift and health would be what once was.
+                peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
+                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), client: Mutex::new(Some(client)) })
+            }
+            Ok(Ok(Err(error))) => {
+                let other = other_lifecycle(&error);
+                Err(Failed { error: self.explain_handshake(error, process.as_ref(), ledger.as_deref()).await, other })
+            }
+            Ok(Err(_)) => {
+                let stderr = process.as_ref().map(Process::stderr).unwrap_or_default();
+                Err(Failed { error: ConnectError::Timeout { server: self.name.clone(), after: self.options.timeout, stderr }, other: None })
+            }
+        }
+    }
+
+    async fn explain_handshake(&self, error: ClientInitializeError, process: Option<&Process>, ledger: Option<&Ledger>) -> ConnectError {
+        let server = self.name.clone();
+        if let Endpoint::Http(spec) = &self.endpoint {
+            let url = spec.shown();
+            if error.is_authorization_required() || error.auth_challenge().is_some() {
+                return ConnectError::Auth { server, url, challenge: error.auth_challenge().map(|c| clean_line(c, 300)) };
+            }
+            return ConnectError::Http { server, url, reason: handshake_words(&error) };
+        }
+        let lost = matches!(error, ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. });
+        if let Some(process) = process {
+            // The end of the stream is seen before the end of the process.
+            let patience = Duration::from_millis(if lost { 1000 } else { 0 });
+            let status = process.ended_within(patience).await;
+            let stderr = process.stderr();
+            if let Some(status) = status {
+                return ConnectError::Exited { server, status, stderr };
+            }
+            return ConnectError::Handshake { server, reason: with_noise(handshake_words(&error), ledger), stderr };
+        }
+        ConnectError::Handshake { server, reason: with_noise(handshake_words(&error), ledger), stderr: Vec::new() }
+    }
+}
+
+/// An attempt that failed, and the handshake that may work instead.
+struct Failed {
+    error: ConnectError,
+    other: Option<ClientLifecycleMode>,
+}
+
+fn with_noise(mut words: String, ledger: Option<&Ledger>) -> String {
+    if let Some((count @ 1.., last)) = ledger.map(Ledger::noise) {
+        words.push_str(&format!("; {count} lines that are no MCP messages came, the last: {}", last.last().map_or("", String::as_str)));
+    }
+    words
+}
+
+/// The reason without dumps of whole messages.
+fn handshake_words(error: &ClientInitializeError) -> String {
+    match error {
+        ClientInitializeError::JsonRpcError(e) => format!("the server answered \"{}\" (error {})", clean_line(&e.message, 300), e.code.0),
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
+            let versions: Vec<&str> = server_supported.iter().map(ProtocolVersion::as_str).collect();
+            format!("it speaks only MCP {}", clean_line(&versions.join(", "), 200))
+        }
+        ClientInitializeError::ConnectionClosed(_) => "the connection was closed".to_owned(),
+        ClientInitializeError::ExpectedInitResponse(_)
+        | ClientInitializeError::ExpectedInitResult(_)
+        | ClientInitializeError::ConflictInitResponseId(..)
+        | ClientInitializeError::UncorrelatedErrorResponse { .. } => "the answer is no MCP handshake".to_owned(),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => handshake_words(fallback),
+        other => innermost(other),
+    }
+}
+
+/// The handshake to try on a new connection after one failed, if its words say that the other era would be understood.
+fn other_lifecycle(error: &ClientInitializeError) -> Option<ClientLifecycleMode> {
+    match error {
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. }
+            if server_supported.iter().any(ProtocolVersion::has_initialize) =>
+        {
+            Some(ClientLifecycleMode::Initialize)
+        }
+        ClientInitializeError::JsonRpcError(e)
+            if e.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION || e.code == ErrorCode::METHOD_NOT_FOUND =>
+        {
+            Some(ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] })
+        }
+        _ => None,
+    }
+}
+
+/// Connects all at the same time, each within its own timeout. One that hangs, dies or lies takes nothing from the others; the order
+/// of the results is that of the servers.
+pub async fn connect_all(servers: &[Arc<Connection>]) -> Vec<(ServerName, Result<(), ConnectError>)> {
+    let all = servers.iter().map(|server| async move { (server.name.clone(), server.connect().await) });
+    futures::future::join_all(all).await
+}

@@ -1,0 +1,154 @@
+//! Why a server cannot be reached, and how that and a failed call are said to a person.
+
+use std::time::Duration;
+
+use super::CallError;
+use crate::{
+    diagnostic::{Diagnostic, Explain},
+    domain::ServerName,
+};
+
+/// Why there is no connection to a server. Texts of the server inside are already cleaned and bounded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The program could not be started.
+    #[error("`{command}` could not be started: {reason}")]
+    Spawn {
+        /// Which server.
+        server: ServerName,
+        /// The program.
+        command: String,
+        /// The words of the operating system.
+        reason: String,
+    },
+    /// The program ended before it had said hello.
+    #[error("the program ended ({status}) before the handshake was done")]
+    Exited {
+        /// Which server.
+        server: ServerName,
+        /// Exit code or signal, in words.
+        status: String,
+        /// Its last lines on stderr. Untrusted text, cleaned.
+        stderr: Vec<String>,
+    },
+    /// It was silent for too long.
+    #[error("no answer to the handshake within {} s", after.as_secs_f64())]
+    Timeout {
+        /// Which server.
+        server: ServerName,
+        /// How long we waited.
+        after: Duration,
+        /// Its last lines on stderr. Untrusted text, cleaned.
+        stderr: Vec<String>,
+    },
+    /// It answered, and not as an MCP server that we can talk to.
+    #[error("the handshake failed: {reason}")]
+    Handshake {
+        /// Which server.
+        server: ServerName,
+        /// What was wrong, with the server's words cleaned.
+        reason: String,
+        /// Its last lines on stderr. Untrusted text, cleaned.
+        stderr: Vec<String>,
+    },
+    /// The address cannot be reached, or did not answer as it should.
+    #[error("{url} cannot be used: {reason}")]
+    Http {
+        /// Which server.
+        server: ServerName,
+        /// The address, without user, password and query.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// It wants to know who we are.
+    #[error("{url} wants authorization")]
+    Auth {
+        /// Which server.
+        server: ServerName,
+        /// The address, without user, password and query.
+        url: String,
+        /// The `WWW-Authenticate` header, if it sent one. Untrusted text, cleaned.
+        challenge: Option<String>,
+    },
+}
+
+impl ConnectError {
+    /// Which server it is about.
+    pub fn server(&self) -> &ServerName {
+        match self {
+            ConnectError::Spawn { server, .. }
+            | ConnectError::Exited { server, .. }
+            | ConnectError::Timeout { server, .. }
+            | ConnectError::Handshake { server, .. }
+            | ConnectError::Http { server, .. }
+            | ConnectError::Auth { server, .. } => server,
+        }
+    }
+
+    /// One sentence for the reason of a call that could not be sent.
+    pub(crate) fn in_brief(&self) -> String {
+        let last = self.stderr().last().map(|line| format!("; its last line on stderr: {line}")).unwrap_or_default();
+        format!("there is no connection: {self}{last}")
+    }
+
+    /// The last lines that the program wrote on stderr.
+    pub fn stderr(&self) -> &[String] {
+        match self {
+            ConnectError::Exited { stderr, .. } | ConnectError::Timeout { stderr, .. } | ConnectError::Handshake { stderr, .. } => stderr,
+            ConnectError::Spawn { .. } | ConnectError::Http { .. } | ConnectError::Auth { .. } => &[],
+        }
+    }
+}
+
+impl Explain for ConnectError {
+    fn explain(&self) -> Diagnostic {
+        let server = self.server();
+        let (code, summary) = match self {
+            ConnectError::Spawn { .. } => ("mcp::spawn", "A server could not be started"),
+            ConnectError::Exited { .. } => ("mcp::exited", "A server ended at once"),
+            ConnectError::Timeout { .. } => ("mcp::timeout", "A server does not answer"),
+            ConnectError::Handshake { .. } => ("mcp::handshake", "A server does not speak as an MCP server should"),
+            ConnectError::Http { .. } => ("mcp::http", "A server cannot be reached"),
+            ConnectError::Auth { .. } => ("mcp::auth", "A server wants authorization"),
+        };
+        let mut d = Diagnostic::error(code, summary).server(server).fact("server", server.to_string());
+        if let ConnectError::Auth { challenge: Some(challenge), .. } = self {
+            d = d.fact("it says", challenge.clone());
+        }
+        if !self.stderr().is_empty() {
+            d = d.fact("stderr", self.stderr().join("\n"));
+        }
+        d.detail(format!("The server `{server}` is not connected: {self}."))
+            .state("Nothing was sent to it and nothing was changed. Other servers are not affected.")
+            .next("To see how it is started and what it says, run:", format!("swell servers doctor {server}"))
+    }
+}
+
+impl Explain for CallError {
+    fn explain(&self) -> Diagnostic {
+        let (server, d) = match self {
+            CallError::NotSent { server, reason } => (
+                server,
+                Diagnostic::error("mcp::not-sent", "A call could not be sent")
+                    .detail(format!("The call to `{server}` was not sent: {reason}."))
+                    .state("The server did not get the call; it changed nothing."),
+            ),
+            CallError::Refused { server, tool, message, .. } => (
+                server,
+                Diagnostic::error("mcp::refused", "The server reported an error")
+                    .fact("tool", tool.to_string())
+                    .detail(format!("`{server}` answered: \"{message}\""))
+                    .state("As far as the server says, this call changed nothing."),
+            ),
+            CallError::Unknown { server, tool, reason } => (
+                server,
+                Diagnostic::error("mcp::unknown", "The outcome of a call is unknown")
+                    .fact("tool", tool.to_string())
+                    .detail(format!("The call was sent to `{server}`, and nobody knows what came of it: {reason}."))
+                    .state("What it was to do may or may not be done. It is not sent again by itself."),
+            ),
+        };
+        d.server(server).fact("server", server.to_string()).next("To see how the server is, run:", format!("swell servers doctor {server}"))
+    }
+}

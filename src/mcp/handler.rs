@@ -1,0 +1,211 @@
+//! What a server may ask of us and tell us outside of replies: questions to the person, progress, changes.
+//!
+//! Nothing here lets a server steer: sampling is refused, there are no roots, and a question reaches the person only while a call
+//! to that server is in flight, one at a time.
+
+#![expect(deprecated, reason = "servers still ask for sampling and roots, and must get a clear answer")]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use rmcp::{
+    ClientHandler, ErrorData, RoleClient,
+    model::{
+        ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
+        ElicitationAction, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
+        ProtocolVersion, ResourceUpdatedNotificationParam,
+    },
+    service::{NotificationContext, RequestContext},
+};
+use serde_json::Value;
+use tokio::sync::{Mutex, broadcast};
+
+use crate::domain::{Properties, ServerName, text::clean};
+
+/// How many questions of one server may wait for the person; more are declined.
+const MAX_WAITING: usize = 4;
+
+/// A question that a server has for the person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Who asks.
+    pub server: ServerName,
+    /// The server's words, cleaned. Untrusted text.
+    pub message: String,
+    /// What is wanted.
+    pub wanted: Wanted,
+}
+
+/// What a question wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// Values for a form; a JSON Schema of an object of primitive values.
+    Form(Value),
+    /// That the person opens a page by themselves. Never opened without consent.
+    Url(String),
+}
+
+/// What the person said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Yes, with the values of the form (empty for a page).
+    Accept(Properties),
+    /// No.
+    Decline,
+    /// Neither.
+    Cancel,
+}
+
+/// Someone who answers the questions of servers. Without one, servers are told that nobody can.
+#[async_trait]
+pub trait Ask: Send + Sync {
+    /// Puts the question to the person.
+    async fn ask(&self, question: Question) -> Answer;
+}
+
+/// Something that a server told outside of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A resource that we subscribed to has changed.
+    ResourceUpdated(String),
+    /// The list of tools has changed.
+    ToolsChanged,
+}
+
+/// One for each connection; clones share everything.
+#[derive(Clone)]
+pub(crate) struct Handler {
+    server: ServerName,
+    ask: Option<Arc<dyn Ask>>,
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    /// Tokens of progress notifications. Subscribed to before a call is sent, so that none is missed.
+    pub(crate) progress: broadcast::Sender<String>,
+    pub(crate) notices: broadcast::Sender<Notice>,
+    /// Calls in flight: a server has no business asking when nothing was asked of it.
+    pub(crate) in_flight: AtomicUsize,
+    /// Questions before the person. A call does not time out while its server waits for them.
+    pub(crate) asking: AtomicUsize,
+    /// Which life of a connection this is; no two in this process are the same.
+    pub(crate) life: u64,
+    /// Counts changes of the list of tools.
+    pub(crate) epoch: AtomicU64,
+    one_question: Mutex<()>,
+}
+
+impl Handler {
+    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>) -> Self {
+        static LIVES: AtomicU64 = AtomicU64::new(1);
+        let shared = Shared {
+            life: LIVES.fetch_add(1, Ordering::Relaxed),
+            progress: broadcast::channel(256).0,
+            notices: broadcast::channel(256).0,
+            in_flight: AtomicUsize::new(0),
+            asking: AtomicUsize::new(0),
+            epoch: AtomicU64::new(0),
+            one_question: Mutex::new(()),
+        };
+        Self { server, ask, shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    async fn answer(&self, request: ElicitRequestParams) -> ElicitResult {
+        let Some(ask) = &self.ask else { return ElicitResult::new(ElicitationAction::Decline) };
+        if self.shared.in_flight.load(Ordering::Acquire) == 0 || self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
+            return ElicitResult::new(ElicitationAction::Decline);
+        }
+        let (message, wanted) = match request {
+            ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } => {
+                (message, Wanted::Form(serde_json::to_value(requested_schema).unwrap_or_default()))
+            }
+            ElicitRequestParams::UrlElicitationParams { message, url, .. } => (message, Wanted::Url(clean(&url, 2000))),
+            _ => return ElicitResult::new(ElicitationAction::Cancel),
+        };
+        let _waiting = Counted::new(&self.shared.asking);
+        let _one = self.shared.one_question.lock().await;
+        match ask.ask(Question { server: self.server.clone(), message: clean(&message, 2000), wanted }).await {
+            Answer::Accept(values) => ElicitResult::new(ElicitationAction::Accept).with_content(Value::Object(values)),
+            Answer::Decline => ElicitResult::new(ElicitationAction::Decline),
+            Answer::Cancel => ElicitResult::new(ElicitationAction::Cancel),
+        }
+    }
+
+    /// Answers what a server of 2026-07-28 wants to know before it goes on. `None` if that is nothing that we answer.
+    pub(crate) async fn provide(&self, required: InputRequiredResult) -> Option<InputResponses> {
+        let mut answers = InputResponses::new();
+        for (key, request) in required.input_requests.unwrap_or_default() {
+            let answer = match request {
+                InputRequest::Elicitation(request) => {
+                    self.ask.as_ref()?;
+                    serde_json::to_value(self.answer(request.params).await)
+                }
+                InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(Vec::new())),
+                _ => return None,
+            };
+            answers.insert(key, answer.ok()?);
+        }
+        Some(answers)
+    }
+}
+
+impl ClientHandler for Handler {
+    fn get_info(&self) -> ClientConfig {
+        let mut capabilities = ClientCapabilities::default();
+        if self.ask.is_some() {
+            capabilities = ClientCapabilities::builder().enable_elicitation().build();
+        }
+        ClientConfig::new(capabilities, Implementation::new("swell", env!("CARGO_PKG_VERSION")))
+            // rmcp's default names 2026-07-28, which has no `initialize`; a strict older server refuses that.
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
+    }
+
+    async fn create_elicitation(&self, request: ElicitRequestParams, _: RequestContext<RoleClient>) -> Result<ElicitResult, ErrorData> {
+        Ok(self.answer(request).await)
+    }
+
+    async fn create_message(&self, _: CreateMessageRequestParams, _: RequestContext<RoleClient>) -> Result<CreateMessageResult, ErrorData> {
+        Err(ErrorData::invalid_request("this client does not let servers use its model", None))
+    }
+
+    async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
+        Ok(ListRootsResult::new(Vec::new()))
+    }
+
+    async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {
+        // Nobody listening is no error.
+        let _ = self.shared.progress.send(progress.progress_token.0.to_string());
+    }
+
+    async fn on_resource_updated(&self, updated: ResourceUpdatedNotificationParam, _: NotificationContext<RoleClient>) {
+        let _ = self.shared.notices.send(Notice::ResourceUpdated(updated.uri));
+    }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.shared.epoch.fetch_add(1, Ordering::AcqRel);
+        let _ = self.shared.notices.send(Notice::ToolsChanged);
+    }
+}
+
+/// Counts as one for as long as it lives.
+pub(crate) struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::AcqRel);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

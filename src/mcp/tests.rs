@@ -1,0 +1,7 @@
+//! On the wire: what happens when servers do not behave.
+
+mod calls;
+mod connecting;
+mod native;
+mod process;
+mod watching;

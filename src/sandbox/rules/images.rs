@@ -1,0 +1,99 @@
+//! Which container images can be had: those on the docker host, and those that registries offer.
+
+use crate::sandbox::world::state::State;
+
+const REPOSITORIES: &[&str] = &[
+    "adminer",
+    "alpine",
+    "apache/kafka",
+    "bitnami/postgresql",
+    "bitnami/redis",
+    "busybox",
+    "caddy",
+    "curlimages/curl",
+    "debian",
+    "eclipse-mosquitto",
+    "emqx",
+    "emqx/emqx",
+    "ghost",
+    "gitea/gitea",
+    "golang",
+    "grafana/grafana",
+    "grafana/loki",
+    "haproxy",
+    "hivemq/hivemq4",
+    "homeassistant/home-assistant",
+    "httpd",
+    "influxdb",
+    "koenkk/zigbee2mqtt",
+    "mariadb",
+    "memcached",
+    "minio/minio",
+    "mongo",
+    "mysql",
+    "n8nio/n8n",
+    "nextcloud",
+    "nginx",
+    "node",
+    "nodered/node-red",
+    "openjdk",
+    "oliver006/redis_exporter",
+    "php",
+    "phpmyadmin",
+    "postgres",
+    "prom/alertmanager",
+    "prom/blackbox-exporter",
+    "prom/node-exporter",
+    "prom/prometheus",
+    "prometheuscommunity/postgres-exporter",
+    "python",
+    "rabbitmq",
+    "redis",
+    "registry",
+    "ruby",
+    "rust",
+    "telegraf",
+    "timescale/timescaledb",
+    "traefik",
+    "ubuntu",
+    "valkey/valkey",
+    "vault",
+    "vaultwarden/server",
+    "verdaccio/verdaccio",
+    "wordpress",
+];
+
+const REGISTRIES: &[&str] = &["ghcr.io", "quay.io", "registry.k8s.io", "public.ecr.aws", "gcr.io", "mcr.microsoft.com"];
+
+/// Adds the tag that is meant when none is written.
+pub(super) fn with_tag(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    if last.contains(':') || last.contains('@') { image.to_owned() } else { format!("{image}:latest") }
+}
+
+/// Why an image cannot be had, in docker's words; `None` if it can.
+pub(crate) fn pull_error(state: &State, image: &str) -> Option<String> {
+    let full = with_tag(image);
+    let plain = full.strip_prefix("docker.io/").unwrap_or(&full);
+    let plain = plain.strip_prefix("library/").unwrap_or(plain);
+    if ["docker/image", "docker/image:build"].iter().any(|p| state.find(p, plain).or_else(|| state.find(p, image)).is_some()) {
+        return None;
+    }
+    let at = plain.find('@').or_else(|| plain.rfind(':')).unwrap_or(plain.len());
+    let (repository, tag) = (&plain[..at], plain[at..].trim_start_matches([':', '@']));
+    let host = repository.split('/').next().unwrap_or_default();
+    let known = REPOSITORIES.contains(&repository)
+        || (repository.contains('/') && (REGISTRIES.contains(&host) || host.ends_with(".amazonaws.com")));
+    if !known {
+        return Some(format!(
+            "pull access denied for {repository}, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
+        ));
+    }
+    let versionlike = tag.starts_with(|c: char| c.is_ascii_digit() || c == 'v') || tag.starts_with("sha256:");
+    let named = ["latest", "stable", "lts", "alpine", "slim", "mainline", "edge", "bookworm", "php", "RELEASE", "nonroot"];
+    if versionlike || named.iter().any(|n| tag.starts_with(n)) {
+        None
+    } else {
+        Some(format!("manifest for {repository}:{tag} not found: manifest unknown: manifest unknown"))
+    }
+}

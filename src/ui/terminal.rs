@@ -1,0 +1,234 @@
+//! The person at a terminal: shows a review, reads the answer, and is the only maker of a [`KeyPress`].
+//!
+//! Lines come from a [`ReadLine`] that is handed in (the REPL's editor, or [`StdinLines`]). What was typed before the review stood on the
+//! screen is thrown away, so a paste or an impatient key cannot approve what nobody has read.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    Screen,
+    answer::{ParsedAnswer, parse_answer},
+    human::HumanSink,
+    lines::{Line, Page, Tone, count},
+    review as face,
+};
+use crate::{
+    intent::Question,
+    plan::Verdict,
+    review::{Answer, Demand, Human, KeyPress, Level, Review},
+};
+
+/// The question below a review.
+pub const PROMPT: &str = "Apply? [y]es  [n]o  [d]etails  [g]raph  [e]dit name=value  [s]ave  or say what to change: ";
+/// The same where a policy denies the plan.
+pub const PROMPT_DENIED: &str = "[n]o  [d]etails  [g]raph  [e]dit name=value  [s]ave  or say what to change: ";
+
+/// Where a person's lines come from. Only something that reads a real terminal may implement it outside of tests.
+#[async_trait]
+pub trait ReadLine: Send + Sync {
+    /// Reads one line; `None` at the end of input or when the person interrupts.
+    async fn read_line(&self, prompt: &str) -> Option<String>;
+
+    /// Throws away what was typed before now.
+    fn forget_typed(&self) {}
+}
+
+/// A person at a terminal.
+pub struct Terminal {
+    screen: Screen,
+    lines: Arc<dyn ReadLine>,
+    live: Option<Arc<HumanSink>>,
+}
+
+impl Terminal {
+    /// Makes the face. `live` is the sink that draws on the same screen, if there is one.
+    pub fn new(screen: Screen, lines: Arc<dyn ReadLine>, live: Option<Arc<HumanSink>>) -> Self {
+        Self { screen, lines, live }
+    }
+
+    fn write(&self, text: &str) {
+        if let Some(live) = &self.live {
+            live.clear();
+        }
+        self.screen.print(text);
+    }
+
+    fn say(&self, tone: Tone, text: &str) {
+        let mut page = Page::default();
+        page.flow(Line::of(tone, text), &self.screen.style(), 2);
+        self.write(&page.render(&self.screen.style()));
+    }
+
+    /// What is asked, and what must be typed to approve.
+    fn question(&self, review: &Review) -> Wanted {
+        let denied = review.plan.policy.iter().filter(|p| p.verdict == Verdict::Deny).count();
+        if denied > 0 {
+            self.say(Tone::Bad, &format!("{} this plan, so it cannot be applied as it is.", deny(denied)));
+            return Wanted::Nothing;
+        }
+        match review.demand() {
+            Demand::Yes => Wanted::Yes,
+            Demand::TypeName { name, lost } => {
+                if !lost.is_empty() {
+                    let names: Vec<String> = lost.iter().map(ToString::to_string).collect();
+                    let text =
+                        format!("The data of {} will be lost for good: {}.", count(lost.len(), "resource", "resources"), names.join(", "));
+                    self.say(Tone::Bad, &text);
+                }
+                Wanted::Name(name.to_string())
+            }
+        }
+    }
+
+    /// Approves, or says why this answer does not.
+    fn yes(&self, wanted: &Wanted, typed: &str) -> Option<Answer> {
+        match wanted {
+            Wanted::Yes => return Some(Answer::Yes(KeyPress::on_terminal(format!("typed `{typed}`")))),
+            Wanted::Name(name) => self.say(Tone::Warn, &format!("A yes is not enough here: type the deployment's name, {name}.")),
+            Wanted::Nothing => self.say(Tone::Warn, "A policy denies this plan; change it, or change the policy."),
+        }
+        None
+    }
+}
+
+fn deny(n: usize) -> String {
+    if n == 1 { "A policy denies".into() } else { format!("{n} policies deny") }
+}
+
+/// What approves a plan.
+enum Wanted {
+    Yes,
+    Name(String),
+    Nothing,
+}
+
+#[async_trait]
+impl Human for Terminal {
+    fn present(&self) -> bool {
+        true
+    }
+
+    /// Details and graph are shown here and the question is asked again; they are never returned.
+    async fn approve(&self, review: &Review) -> Answer {
+        self.show(review, Level::Brief).await;
+        let wanted = self.question(review);
+        let prompt = match &wanted {
+            Wanted::Yes => PROMPT.to_owned(),
+            Wanted::Name(name) => format!("Type {name} to go on, or {PROMPT_DENIED}"),
+            Wanted::Nothing => PROMPT_DENIED.to_owned(),
+        };
+        self.lines.forget_typed();
+        while let Some(typed) = self.lines.read_line(&prompt).await {
+            if matches!(&wanted, Wanted::Name(name) if typed.trim() == name) {
+                return Answer::Yes(KeyPress::on_terminal("typed the deployment's name"));
+            }
+            match parse_answer(&typed) {
+                ParsedAnswer::Yes => {
+                    if let Some(yes) = self.yes(&wanted, typed.trim()) {
+                        return yes;
+                    }
+                }
+                ParsedAnswer::No => return Answer::No,
+                ParsedAnswer::Details => self.show(review, Level::Details).await,
+                ParsedAnswer::Graph => self.show(review, Level::Graph).await,
+                ParsedAnswer::Edit(pairs) if pairs.is_empty() => self.say(Tone::Dim, "Edit what? For example: e replicas=4"),
+                ParsedAnswer::Edit(pairs) => return Answer::Edit(pairs),
+                ParsedAnswer::Save(path) if path.is_empty() => return Answer::Save(format!("{}.json", review.plan.short())),
+                ParsedAnswer::Save(path) => return Answer::Save(path),
+                ParsedAnswer::Say(text) => return Answer::Say(text),
+                ParsedAnswer::Again => {}
+            }
+        }
+        Answer::No
+    }
+
+    async fn show(&self, review: &Review, level: Level) {
+        self.write(&face::render(review, level, &self.screen.style()));
+    }
+
+    async fn ask(&self, question: &Question) -> Option<String> {
+        let mut page = Page::default();
+        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.style(), 2);
+        for (n, choice) in question.choices.iter().enumerate() {
+            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.style(), 5);
+        }
+        self.write(&page.render(&self.screen.style()));
+        let typed = self.lines.read_line("> ").await?;
+        let typed = typed.trim();
+        if typed.is_empty() {
+            return None;
+        }
+        let by_number = || typed.parse::<usize>().ok().and_then(|n| question.choices.get(n.checked_sub(1)?));
+        let chosen = if question.choices.iter().any(|c| c == typed) { None } else { by_number() };
+        Some(chosen.cloned().unwrap_or_else(|| typed.to_owned()))
+    }
+}
+
+/// No terminal: reviews are shown, nothing is ever approved.
+pub struct Nobody {
+    screen: Screen,
+}
+
+impl Nobody {
+    /// Makes the face.
+    pub fn new(screen: Screen) -> Self {
+        Self { screen }
+    }
+}
+
+#[async_trait]
+impl Human for Nobody {
+    fn present(&self) -> bool {
+        false
+    }
+
+    async fn approve(&self, review: &Review) -> Answer {
+        self.show(review, Level::Brief).await;
+        Answer::No
+    }
+
+    async fn show(&self, review: &Review, level: Level) {
+        self.screen.print(&face::render(review, level, &self.screen.style()));
+    }
+
+    async fn ask(&self, _: &Question) -> Option<String> {
+        None
+    }
+}
+
+/// The longest line that is read from a terminal, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// Lines from this process's terminal, without an editor.
+pub struct StdinLines {
+    screen: Screen,
+}
+
+impl StdinLines {
+    /// Reads from standard input if that is a terminal; the prompt goes to `screen`.
+    pub fn open(screen: Screen) -> Option<Self> {
+        std::io::IsTerminal::is_terminal(&std::io::stdin()).then_some(Self { screen })
+    }
+}
+
+#[async_trait]
+impl ReadLine for StdinLines {
+    async fn read_line(&self, prompt: &str) -> Option<String> {
+        self.screen.print(prompt);
+        let (give, take) = tokio::sync::oneshot::channel();
+        // A thread of its own: a runtime waits for its blocking tasks at the end, and this one may wait for a key for ever.
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let read = std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), LONGEST), &mut text);
+            let _ = give.send(matches!(read, Ok(n) if n > 0).then_some(text));
+        });
+        take.await.ok().flatten()
+    }
+
+    #[cfg(unix)]
+    fn forget_typed(&self) {
+        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+    }
+}
