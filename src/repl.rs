@@ -26,7 +26,7 @@ pub async fn run(app: &App, out: &Out, err: &Screen, stop: watch::Sender<u8>, _r
             continue;
         }
         if let Err(failure) = commands::prompt(app, out, &mut talk, &text).await {
-            err.print(&ui::diagnostic::render_all(&failure.0, &err.style));
+            err.print(&ui::diagnostic::render_all(&failure.0, &err.style()));
         }
     }
 }

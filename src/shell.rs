@@ -66,7 +66,7 @@ fn report(failure: &Failure, json: bool, out: &Screen, err: &Screen) {
     if json {
         out.print(&ui::json::line(&ui::json::failure(failure)));
     } else {
-        err.print(&ui::diagnostic::render_all(&failure.0, &err.style));
+        err.print(&ui::diagnostic::render_all(&failure.0, &err.style()));
     }
 }
 
@@ -124,7 +124,7 @@ fn faces(cli: &Cli, out: &Out, err: &Screen) -> (Arc<dyn Sink>, Arc<dyn Human>) 
     let began = std::time::Instant::now();
     let sink = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);
     sink.keep_ticking();
-    let human: Arc<dyn Human> = match StdinLines::open(err.clone()).filter(|_| err.terminal) {
+    let human: Arc<dyn Human> = match StdinLines::open(err.clone()).filter(|_| err.is_terminal()) {
         Some(lines) => Arc::new(Terminal::new(err.clone(), Arc::new(lines), Some(sink.clone()))),
         None => Arc::new(Nobody::new(err.clone())),
     };
