@@ -119,7 +119,7 @@ fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, us
             return None;
         }
         for (class, is_max) in [("max", true), ("min", false)] {
-            if r.marks.covers(class, i) && !(r.low(i) == "from" && !is_max) {
+            if (is_max || r.low(i) != "from") && r.marks.covers(class, i) {
                 let capping = matches!(r.low(i), "cap" | "limit" | "ceiling" | "limited" | "capped");
                 let near = (i + 1..at).all(|j| {
                     joins(r.low(j))

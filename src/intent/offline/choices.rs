@@ -43,7 +43,8 @@ pub(super) fn sign(r: &Reading<'_>, start: usize, end: usize) -> Sign {
             }
             continue;
         }
-        if !r.is_filler(i) && !(steps <= 2 && r.is_unknown(i)) {
+        let passable = r.is_filler(i) || steps <= 2 && r.is_unknown(i);
+        if !passable {
             break;
         }
     }

@@ -63,8 +63,7 @@ enum Counts {
 
 /// Looks to the right of a number for its noun.
 fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
-    let mut i = at + 1;
-    for _ in 0..4 {
+    for i in at + 1..at + 5 {
         let token = r.tokens.get(i)?;
         if token.kind != Kind::Word || (blocks(&token.low) && !(token.low == "x" || i == at + 1 && token.low == "of")) {
             return None;
@@ -88,7 +87,6 @@ fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
         if i == at + 1 && token.low == "of" && (r.marks.covers("all", i + 1) || matches!(r.low(i + 1), "each" | "both")) {
             return Some((Counts::Everything, i + 2));
         }
-        i += 1;
     }
     None
 }
@@ -265,7 +263,7 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         if factor.is_none() && !one && !drop {
             continue;
         }
-        let found = (i + 1..(i + 5).min(r.tokens.len())).find_map(|j| noun_at(r, c, j).map(|(p, e)| (p, e)));
+        let found = (i + 1..(i + 5).min(r.tokens.len())).find_map(|j| noun_at(r, c, j));
         let index = found
             .map(|f| f.0)
             .or_else(|| factor.and_then(|_| c.params.iter().position(|p| matches!(p.holds(), Holds::Count | Holds::Min))));

@@ -112,7 +112,7 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
                     t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
                 });
         }
-        if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1) == "" {
+        if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1).is_empty() {
             return (s.end..(s.end + 3).min(r.tokens.len())).any(|i| r.low(i).ends_with("ing"));
         }
         true

@@ -135,7 +135,7 @@ pub(super) fn regions(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
             "sur",
         ]
         .contains(&word);
-        let is_source = source && !(target && !source) || (!source && !target && count > 1 && i == 0);
+        let is_source = source || (!target && count > 1 && i == 0);
         let p = if is_source { first } else { second };
         if slots.values.contains_key(p.name()) && !r.corrected_between(0, start) {
             continue;
