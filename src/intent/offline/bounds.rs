@@ -93,8 +93,11 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
     for i in 0..r.tokens.len() {
         let Some(n) = number(i).filter(|_| !slots.used[i]) else { continue };
         let looks_left = clause_cues(i);
-        let cue =
-            if looks_left { cue_left(r, c, i).or_else(|| cue_right(r, c, i)) } else { cue_right(r, c, i).or_else(|| cue_left(r, c, i)) };
+        let cue = if looks_left {
+            cue_left(r, c, i, mode).or_else(|| cue_right(r, c, i))
+        } else {
+            cue_right(r, c, i).or_else(|| cue_left(r, c, i, mode))
+        };
         let Some((is_max, start, end)) = cue else { continue };
         let p = if is_max { max } else { min };
         let value = relative(r, i, end.max(i + 1), n, current.get(p.name()).and_then(Value::as_i64), mode);
@@ -110,7 +113,7 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
 }
 
 /// A bound's word to the left of a number: "at most 5", "max of 5", "cap it at 5".
-fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, usize)> {
+fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize, mode: Mode) -> Option<(bool, usize, usize)> {
     let start = r.clause_start(at);
     let mut i = at;
     while i > start {
@@ -128,7 +131,9 @@ fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, us
                         || noun_at(r, c, j).is_some()
                         || (1..4).any(|k| j >= k && noun_at(r, c, j - k).is_some_and(|(_, e)| e > j))
                 });
-                return (near || capping).then_some((is_max, i, at + 1));
+                // "lower the minimum on the ticket site to 2"
+                let changed = mode == Mode::Change && ["to", "auf", "a", "at", "="].contains(&r.before(at, 1));
+                return (near || capping || changed).then_some((is_max, i, at + 1));
             }
         }
     }

@@ -101,7 +101,7 @@ fn left(r: &Reading<'_>, c: &Compiled, at: usize, used_nouns: &[bool]) -> Option
             return Some((param, start));
         }
         let before = end.checked_sub(1)?;
-        if !joins(r.low(before)) {
+        if !joins(r.low(before)) && !r.shut[before] {
             return None;
         }
         end = before;

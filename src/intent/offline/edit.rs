@@ -75,6 +75,18 @@ impl Scene<'_> {
         if slots.values.is_empty() {
             slots = slots::read(&self.r, c, Mode::Make, &Map::new());
         }
+        // "From which region?" - "eu-west-1"
+        if let Some(asked) = pending.missing.iter().find(|m| c.param(m).is_some_and(|p| p.holds() == Holds::Region))
+            && !slots.values.contains_key(asked)
+            && self.r.tokens.len() <= 3
+            && let Some(other) = c
+                .params
+                .iter()
+                .find(|p| p.holds() == Holds::Region && slots.values.contains_key(p.name()) && current.contains_key(p.name()))
+            && let Some(said) = slots.values.shift_remove(other.name())
+        {
+            slots.put(asked, said);
+        }
         let had = slots.values.len();
         if had == 0
             && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
@@ -115,7 +127,14 @@ impl Scene<'_> {
         let before = flat_said(&pending.params);
         let mut current = d.map(|d| flat(&d.params)).unwrap_or_default();
         current.extend(before.iter().map(|(k, v)| (k.clone(), v.value.clone())));
-        let slots = slots::read(&self.r, c, Mode::Change, &current);
+        let mut slots = slots::read(&self.r, c, Mode::Change, &current);
+        // "To which version?" - "16"
+        if self.r.tokens.len() <= 4
+            && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
+        {
+            slots.values.clear();
+            slots.put(&name, said);
+        }
         // A different action on the same thing is a request of its own.
         let acts = self
             .heads

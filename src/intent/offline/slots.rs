@@ -66,6 +66,7 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     }
     places::regions(r, c, &mut slots);
     places::sites(r, c, mode, current, &taken, &mut slots);
+    outright(r, c, &windows, &mut slots);
     counts::read(r, c, mode, current, &mut slots);
     slots
 }
@@ -121,6 +122,11 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
             slots.used[i] = true;
         }
     }
+    // "MariaDB cluster (10.11)": the only number with a point, beside an engine.
+    let points: Vec<usize> = (0..r.tokens.len()).filter(|i| r.tokens[*i].kind == Kind::Decimal && !r.shut[*i]).collect();
+    if let ([only], None, false) = (points.as_slice(), &best, engine.is_empty()) {
+        best = Some((*only, only + 1, r.low(*only).to_owned()));
+    }
     if let Some((s, e, value)) = best {
         slots.put(p.name(), r.said(value, s, e));
     }
@@ -131,6 +137,42 @@ fn counted(r: &Reading<'_>, c: &Compiled, at: usize) -> bool {
     (at + 1..(at + 3).min(r.tokens.len()))
         .take_while(|i| r.tokens[*i].kind == Kind::Word)
         .any(|i| c.params.iter().any(|p| matches!(p.holds(), Holds::Count | Holds::Min | Holds::Max) && p.named_by(r.low(i))))
+}
+
+/// A value of any other kind, taken only where it is named outright: "vlan tag 110", "instance type: t3.large", "port = 8080".
+fn outright(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], slots: &mut Slots) {
+    for p in c.params.iter().filter(|p| p.holds() == Holds::Other && !p.spec.words.is_empty()) {
+        let wants_number = ["integer", "number"].iter().any(|t| p.spec.schema.get("type").and_then(Value::as_str) == Some(t));
+        for (start, end, key) in windows {
+            if !p.named_by(key) || slots.values.contains_key(p.name()) {
+                continue;
+            }
+            let mut at = *end;
+            // "domain: x" assigns; "site to x" does not.
+            let joins: &[&str] = if end - start > 1 { &[":", "=", "is", "to", "of", "auf", "set"] } else { &[":", "=", "is"] };
+            while one_of(r.low(at), joins) {
+                at += 1;
+            }
+            // Without a sign between them, only two words together ("vlan tag") or a number can be meant.
+            let assigned = at > *end || end - start > 1;
+            let Some(token) = r.tokens.get(at).filter(|_| !slots.used[at] && !r.shut[at]) else { continue };
+            match token.number() {
+                Some(n) if wants_number => {
+                    slots.used[at] = true;
+                    slots.put(p.name(), r.said(n, *start, at + 1));
+                }
+                None if p.spec.schema.get("format").and_then(Value::as_str) == Some("hostname") && token.kind != Kind::Domain => {}
+                None if !wants_number
+                    && assigned
+                    && matches!(token.kind, Kind::Word | Kind::Domain | Kind::Decimal)
+                    && !r.marks.covers("function_words", at) =>
+                {
+                    slots.put(p.name(), r.said(token.raw.clone(), *start, at + 1));
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// On or off.
