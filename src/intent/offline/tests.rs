@@ -81,6 +81,9 @@ fn predict() {
         let (text, world) = crate::intent::world_from_case(&case);
         let began = std::time::Instant::now();
         let frame = parser.parse(&text, &world);
+        if case["gold"]["injection"].as_bool().is_some_and(|gold| gold != frame.injection) {
+            eprintln!("injection is {} in {}", frame.injection, case["id"]);
+        }
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         out.push_str(&crate::intent::prediction(case["id"].as_str().unwrap(), &frame, ms).to_string());
         out.push('\n');
