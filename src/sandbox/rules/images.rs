@@ -5,6 +5,7 @@ use crate::sandbox::world::state::State;
 const REPOSITORIES: &[&str] = &[
     "adminer",
     "alpine",
+    "apache/activemq-artemis",
     "apache/kafka",
     "bitnami/postgresql",
     "bitnami/redis",
@@ -15,6 +16,8 @@ const REPOSITORIES: &[&str] = &[
     "eclipse-mosquitto",
     "emqx",
     "emqx/emqx",
+    "emqx/nanomq",
+    "eqalpha/keydb",
     "ghost",
     "gitea/gitea",
     "golang",
@@ -60,6 +63,7 @@ const REPOSITORIES: &[&str] = &[
     "vault",
     "vaultwarden/server",
     "verdaccio/verdaccio",
+    "vernemq/vernemq",
     "wordpress",
 ];
 
