@@ -67,7 +67,8 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         (_, Some(pattern)) => {
             let values = parameters(&args.params, args.params_file.as_deref())?;
             let name = args.name.as_deref().map(deployment).transpose()?;
-            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("swell plan --pattern {pattern}")).await?)?
+            let said: Vec<String> = args.params.iter().map(|p| crate::llm::scrub::scrub(p).text).collect();
+            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("pattern {pattern} {}", said.join(" "))).await?)?
         }
         _ => {
             let name = flow::which(app, args.deployment.as_deref()).await?;
@@ -76,7 +77,7 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
             }
             let Some(snapshot) = app.store().latest(&name).await? else { return Err(flow::no_deployment(app, name.as_str()).await) };
             let changed = flow::given(parameters(&args.params, args.params_file.as_deref())?);
-            ready(flow::from_deployment(app, &snapshot, changed, format!("swell plan {name}")).await?)?
+            ready(flow::from_deployment(app, &snapshot, changed, format!("{name}, as last wanted")).await?)?
         }
     };
     Ok(Wanted { foreign, ..wanted })

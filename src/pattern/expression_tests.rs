@@ -2,7 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{reference::{self, Segment}, substitute::{Known, substitute}};
+use crate::domain::{
+    reference::{self, Segment},
+    substitute::{Known, substitute},
+};
 
 fn scope() -> Data {
     object([

@@ -135,7 +135,7 @@ pub(super) fn regions(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
             "sur",
         ]
         .contains(&word);
-        let is_source = source && !(target && !source) || (!source && !target && count > 1 && i == 0);
+        let is_source = source || (!target && count > 1 && i == 0);
         let p = if is_source { first } else { second };
         if slots.values.contains_key(p.name()) && !r.corrected_between(0, start) {
             continue;
@@ -310,6 +310,20 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         };
         slots.put(p.name(), r.said(value, at, end));
         return;
+    }
+    // "edge: Quito, Lima and Cusco": capitals in a list, with no word before them that says what they are.
+    if mode == Mode::Make && !slots.values.contains_key(p.name()) {
+        for at in 0..r.tokens.len() {
+            let opens = at == 0 || matches!(r.tokens[at - 1].kind, Kind::Punct(_));
+            if !opens || !r.is_unknown(at) || !r.tokens[at].raw.starts_with(char::is_uppercase) {
+                continue;
+            }
+            let (names, end) = list(r, at, taken);
+            if names.len() > 1 && names.iter().all(|n| r.is_unknown(n.1) && r.tokens[n.1].raw.starts_with(char::is_uppercase)) {
+                let fresh: Vec<String> = names.into_iter().map(|n| n.0).collect();
+                return slots.put(p.name(), r.said(fresh, at, end));
+            }
+        }
     }
     // "remove pier-2 from it": a site that is there is named outright.
     if mode == Mode::Change && !slots.values.contains_key(p.name()) && (r.marks.any("destroy") || r.marks.any("disable")) {

@@ -26,7 +26,9 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 26] = [
+const SEPARABLE: [(&str, &str, &str); 28] = [
+    ("stelle", "um", "update"),
+    ("stelle", "wieder", "restore"),
     ("shut", "down", "stop"),
     ("take", "down", "destroy"),
     ("tear", "down", "destroy"),
