@@ -5,6 +5,7 @@ mod support {
     pub mod env;
 }
 
+mod engine;
 mod wire {
     mod sandbox;
 }

@@ -235,6 +235,7 @@ fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> b
         let q = Reading::new(quote, tokens, &parser.lexicon);
         let heads = verbs::heads(&q);
         q.marks.any("bypass")
+            || q.marks.any("destroy") && decide::faults(&q) == 0
             || heads.iter().any(|h| {
                 ["destroy", "scale", "make", "update", "disable", "rollback", "failover", "stop", "restart", "upgrade", "restore", "enable"]
                     .contains(&h.class)

@@ -252,7 +252,7 @@ pub(super) fn intent(
         modify -= 1.5;
         trouble -= 0.5;
     }
-    if r.marks.any("question_help") && (infra || pattern || foreign || described || r.tokens.len() < 6) {
+    if r.marks.any("question_help") && !problem && (infra || pattern || foreign || described || r.tokens.len() < 6) {
         query += if makes && !asked { 0.5 } else { 2.0 };
     }
     if matches!(first_class, "" | "up" | "scale" | "down" | "enable") || lead.is_some_and(|h| h.at > 2) {
@@ -301,7 +301,10 @@ pub(super) fn intent(
         trouble += if first_class == "cause" { 3.0 } else { 2.0 };
         query -= if r.marks.any("hypothetical") { 0.0 } else { 1.0 };
     }
-    if opening_question && !cause && problem {
+    // A fault that is stated after the question ("did something break? it looks odd") is a fault all the same.
+    let first_clause = r.clause_end(0);
+    let stated = r.marks.spans("problem").iter().any(|s| s.start > first_clause);
+    if opening_question && !cause && problem && !stated {
         // "is the shop down?" asks; "why is the shop down?" wants the cause.
         query += 0.8;
         trouble -= 1.4;
@@ -310,7 +313,7 @@ pub(super) fn intent(
         trouble -= 1.0;
     } else if problem {
         modify -= 1.2;
-        deploy -= if pattern && (makes || wants) { 0.0 } else { 1.5 };
+        deploy -= if pattern && (makes || wants) { 0.0 } else { 2.5 };
     }
 
     // Nothing for Swell.

@@ -52,6 +52,16 @@ impl Scene<'_> {
             }
             return Some(frame);
         }
+        // "wait, I meant the other one": the same request for another target.
+        let acts = self.heads.iter().any(|h| {
+            matches!(
+                h.class,
+                "destroy" | "scale" | "restart" | "stop" | "start" | "upgrade" | "rollback" | "make" | "failover" | "enable" | "disable"
+            )
+        });
+        if named && self.r.marks.any("correction") && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
+            return Some(Frame { target: as_target(&self.target.names), confidence: 0.75, ..pending.clone() });
+        }
         if named {
             return None;
         }

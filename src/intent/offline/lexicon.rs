@@ -60,7 +60,7 @@ impl Lexicon {
     pub fn knows(&self, word: &str) -> bool {
         self.words.contains(word)
             || self.common.contains(word)
-            || word.strip_suffix('s').is_some_and(|w| self.words.contains(w) || self.common.contains(w))
+            || word.strip_suffix('s').filter(|w| !w.ends_with('s')).is_some_and(|w| self.words.contains(w) || self.common.contains(w))
     }
 
     /// The single words of some classes.

@@ -257,6 +257,20 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         services(r, p.name(), taken, slots);
     }
     let Some(p) = c.holding(Holds::Sites) else { return };
+    // "Site A, Site B and Site C": the noun is part of each name.
+    let lettered: Vec<usize> = (0..r.tokens.len())
+        .filter(|i| {
+            p.named_by(r.low(*i))
+                && r.tokens
+                    .get(i + 1)
+                    .is_some_and(|t| !t.ends_clause() && (t.number().is_some() || t.kind == Kind::Word && t.low.len() == 1))
+        })
+        .collect();
+    if let (Mode::Make, Some(first), Some(last), true) = (mode, lettered.first(), lettered.last(), lettered.len() > 1) {
+        let names: Vec<String> = lettered.iter().map(|i| slug(&r.words(*i, i + 2))).collect();
+        lettered.iter().filter(|i| r.tokens[**i + 1].number().is_some()).for_each(|i| slots.used[i + 1] = true);
+        return slots.put(p.name(), r.said(names, *first, last + 2));
+    }
     // The pattern's own noun first ("sites: a, b"), then a preposition ("in Porto").
     for (at, by_noun) in (0..r.tokens.len()).map(|i| (i, true)).chain((0..r.tokens.len()).map(|i| (i, false))) {
         let low = r.low(at);

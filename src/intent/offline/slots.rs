@@ -193,7 +193,9 @@ fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, St
         }
         until = *end;
         let on = if on_word {
-            !matches!(choices::sign(r, *start, *end), choices::Sign::No | choices::Sign::Not)
+            let refused = matches!(choices::sign(r, *start, *end), choices::Sign::No | choices::Sign::Not);
+            let stopped = *start > 0 && r.marks.covers("disable", start - 1);
+            !refused && !stopped
         } else {
             switched(r, c, *start, *end)
         };

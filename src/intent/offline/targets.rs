@@ -159,6 +159,11 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
 
 /// Whether a mention is a model to copy rather than a target.
 fn is_like(r: &Reading<'_>, start: usize) -> bool {
+    let wish = (start.saturating_sub(3)..start)
+        .any(|i| r.low(i) == "like" && ["would", "i", "we", "they", "d", "should"].contains(&r.before(i, 1)));
+    if wish {
+        return false;
+    }
     (start.saturating_sub(3)..start).any(|i| {
         r.marks.covers("like", i) && r.low(i) != "wie"
             || matches!(r.low(i), "as" | "als") && (start.saturating_sub(5)..start).any(|j| matches!(r.low(j), "same" | "just"))

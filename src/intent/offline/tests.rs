@@ -81,6 +81,9 @@ fn predict() {
         let (text, world) = crate::intent::world_from_case(&case);
         let began = std::time::Instant::now();
         let frame = parser.parse(&text, &world);
+        if case["gold"]["injection"].as_bool().is_some_and(|gold| gold != frame.injection) {
+            eprintln!("injection is {} in {}", frame.injection, case["id"]);
+        }
         let ms = began.elapsed().as_secs_f64() * 1000.0;
         out.push_str(&crate::intent::prediction(case["id"].as_str().unwrap(), &frame, ms).to_string());
         out.push('\n');
@@ -243,9 +246,18 @@ fn reads_the_phrases_of_the_manual() {
 }
 
 #[test]
+fn takes_a_long_text_in_its_stride() {
+    let text = "please scale garage-web to 3 and not 'drop' it, every 2 weeks for sites a, b and c. ".repeat(200);
+    let began = std::time::Instant::now();
+    let frame = PARSER.parse(&text, &garage());
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert_eq!(frame.parser, "offline");
+}
+
+#[test]
 fn stays_out_of_what_is_not_its_business() {
     for text in [
-        "tell me a joke about servers",
+        "tell me a riddle about routers",
         "good evening!",
         "what is the capital of Peru",
         "restart my marriage",

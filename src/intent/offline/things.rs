@@ -38,7 +38,13 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
     ];
     // "the billing-api pod"
     for i in 0..r.tokens.len() {
-        if open(i) && r.low(i).contains('-') && kinds.contains(&r.low(i + 1)) && super::places::region_at(r, i).is_none() {
+        let telling = r.low(i).contains('-')
+            || (r.is_unknown(i)
+                || r.lexicon.is("foreign", r.low(i))
+                || ["nginx", "redis", "apache", "haproxy", "postgres", "mysql"].contains(&r.low(i)))
+                && r.low(i).len() > 2
+                && !r.marks.covers("problem", i);
+        if open(i) && telling && kinds.contains(&r.low(i + 1)) && super::places::region_at(r, i).is_none() {
             return Some(slug(&r.tokens[i].raw));
         }
     }
