@@ -109,7 +109,7 @@ fn ready(draft: Draft) -> Result<Wanted, Failure> {
                         .exit(ExitClass::Usage)
                 }));
             }
-            Err(diagnostics.into())
+            Err(diagnostics.into_iter().map(|d| d.exit(ExitClass::Usage)).collect::<Vec<_>>().into())
         }
     }
 }

@@ -468,6 +468,9 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
     }
     check_targets(app, plan).await?;
     check_reads(app, plan).await?;
+    if let Some(snapshot) = &snapshot {
+        check_world(app, plan, snapshot).await?;
+    }
     let run = RunId(app.new_id());
     store.use_plan(digest, &run).await?;
     for name in &plan.generate {
@@ -549,6 +552,19 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What the plan keeps or changes must be as it was when the plan was made: the steps were worked out from it.
+async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
+    let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
+    let told = |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let now = crate::plan::refresh::drift(snapshot, &seen);
+    match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
+        Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),
+        Some(d) => Err(stale(plan, format!("`{}`, on which it builds, was changed on its server since.", d.address))),
+        None => Ok(()),
+    }
 }
 
 /// What was looked up must still be there with the values that the plan uses.

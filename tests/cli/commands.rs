@@ -88,7 +88,7 @@ fn a_secret_is_stored_and_never_shown() {
     env.swell_with_input(&["secrets", "set", "smtp"], "canary-48151623\n").ok();
     env.write(
         "s.yaml",
-        "name: s\nresources:\n  - server: docker\n    type: container:run\n    name: mail\n    properties: { image: \"nginx:1.28\", env: { PASSWORD: \"${secret:smtp}\" } }\n",
+        "name: s\nresources:\n  - server: docker\n    type: container:run\n    name: mail\n    properties: { image: \"nginx:1.28\", environment: { PASSWORD: \"${secret:smtp}\" } }\n",
     );
     for args in [
         &["plan", "-f", "s.yaml", "--details"][..],

@@ -44,11 +44,23 @@ fn pci_compliant_ecommerce() {
 fn every_pattern_of_the_catalogue_with_its_least() {
     for (pattern, arguments) in [
         ("load-balanced-web-app", &["-p", "domain=shop.example.com"][..]),
-        ("secure-database-cluster", &["-p", "engine=postgres"]),
+        ("secure-database-cluster", &["-p", "engine=postgres", "-p", "deletionProtection=false"]),
         ("iot-edge", &["-p", "sites=[\"north\",\"south\"]"]),
         ("dev-environment", &["-p", "stack=node"]),
         ("wordpress-ha", &["-p", "domain=blog.example.org"]),
     ] {
         round_trip("least", &[&["--pattern", pattern, "--name", "least"], arguments].concat());
     }
+}
+
+#[test]
+fn a_protected_database_is_not_destroyed_before_the_protection_is_taken_away() {
+    let env = TestEnv::new();
+    env.swell_all(&[&["apply", "--pattern", "secure-database-cluster", "-p", "engine=postgres", "--name", "data"], &YES]).ok();
+    let world = env.world();
+    env.swell(&["destroy", "data", "--yes", "--max-destroy", "99"]).refused(1, "plan::prevent-destroy");
+    assert_eq!(env.world(), world);
+    env.swell_all(&[&["apply", "data", "-p", "deletionProtection=false"], &YES]).ok();
+    env.swell(&["destroy", "data", "--yes", "--max-destroy", "99"]).ok();
+    let _ = env.sound();
 }

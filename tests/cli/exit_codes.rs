@@ -36,7 +36,7 @@ fn a_yes_from_standard_input_approves_nothing() {
 #[test]
 fn a_run_with_a_failed_step_is_3_and_resume_finishes_it() {
     let env = TestEnv::new();
-    let fault = r#"{"effect":"fail","class":"conflict","message":"quota: 3 containers","server":"docker","tool":"create","type":"container:run","name":"blog-web-1","times":1}"#;
+    let fault = r#"{"effect":"fail","class":"denied","message":"quota: 3 containers","server":"docker","tool":"create","type":"container:run","name":"blog-web-1","times":1}"#;
     env.swell(&["sandbox", "fault", fault]).ok();
     env.swell_all(&[&["apply"], &BLOG[..], &YES]).code(3).says("quota: 3 containers").says("swell resume blog");
     let _ = env.sound();

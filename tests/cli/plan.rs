@@ -9,7 +9,7 @@ fn the_same_inputs_give_the_same_bytes_and_digest() {
     let (a, b) = (plan("a.json"), plan("b.json"));
     assert_eq!(a.stdout, b.stdout);
     assert_eq!(env.read("a.json"), env.read("b.json"));
-    assert_eq!(a.json()["digest"].as_str().map(str::len), Some(64));
+    assert!(a.json()["digest"].as_str().unwrap().starts_with("sha256:"));
 }
 
 #[test]

@@ -156,12 +156,11 @@ impl TestEnv {
         ran.json()["resources"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default()
     }
 
-    /// What the simulated world holds: `server:type:name`, sorted.
-    pub fn world(&self) -> Vec<String> {
+    /// What the simulated world holds: `server:type:name`, and everything that is known of it.
+    pub fn world(&self) -> BTreeMap<String, Value> {
         let rows = self.swell(&["sandbox", "show", "--json"]).ok().json();
-        let mut all: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
-        all.sort();
-        all
+        let name = |row: &Value| [&row[0], &row[1]["type"], &row[1]["name"]].map(|v| v.as_str().unwrap().to_owned()).join(":");
+        rows.as_array().unwrap().iter().map(|row| (name(row), row[1].clone())).collect()
     }
 
     /// A deployment as it ought to be after a run: recorded, sound, and nothing left to do.
