@@ -71,6 +71,10 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
             ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("pattern {pattern} {}", said.join(" "))).await?)?
         }
         _ => {
+            // A template may be named without `-f`, as long as no deployment has that name.
+            if let Some(file) = args.deployment.as_deref().map(Path::new).filter(|p| !args.destroy && is_template(p)) {
+                return Ok(Wanted { foreign, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
+            }
             let name = flow::which(app, args.deployment.as_deref()).await?;
             if args.destroy {
                 return Ok(flow::nothing(&name, format!("swell destroy {name}")));
@@ -81,6 +85,11 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         }
     };
     Ok(Wanted { foreign, ..wanted })
+}
+
+/// No deployment's name has a dot, so that these endings are never one.
+fn is_template(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") && path.is_file()
 }
 
 fn deployment(name: &str) -> Result<DeploymentName, Failure> {
@@ -100,7 +109,7 @@ fn ready(draft: Draft) -> Result<Wanted, Failure> {
                         .exit(ExitClass::Usage)
                 }));
             }
-            Err(diagnostics.into())
+            Err(diagnostics.into_iter().map(|d| d.exit(ExitClass::Usage)).collect::<Vec<_>>().into())
         }
     }
 }
@@ -128,7 +137,8 @@ pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
 /// `swell apply`.
 pub async fn apply(app: &App, args: &ApplyArgs) -> Exit {
     let options = run_options(&args.run);
-    if let Some(file) = args.subject.as_deref().filter(|s| s.ends_with(".json") || Path::new(s).is_file()) {
+    let saved = |s: &&str| s.ends_with(".json") || (Path::new(s).is_file() && !is_template(Path::new(s)));
+    if let Some(file) = args.subject.as_deref().filter(saved) {
         return apply_saved(app, Path::new(file), options).await;
     }
     let wanted_args = WantedArgs {

@@ -368,11 +368,23 @@ pub fn save(review: &Review, path: &Path) -> Result<(), Failure> {
     write_file(path, text.as_bytes())
 }
 
+/// A file beside its place that others may read as they may read any new file; temporary files are the owner's alone otherwise.
+#[cfg(unix)]
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::NamedTempFile::new_in(folder)
+}
+
 /// Writes a whole file or nothing.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_file(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
@@ -469,6 +481,9 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
     }
     check_targets(app, plan).await?;
     check_reads(app, plan).await?;
+    if let Some(snapshot) = &snapshot {
+        check_world(app, plan, snapshot).await?;
+    }
     let run = RunId(app.new_id());
     store.use_plan(digest, &run).await?;
     for name in &plan.generate {
@@ -550,6 +565,19 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What the plan keeps or changes must be as it was when the plan was made: the steps were worked out from it.
+async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
+    let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
+    let told = |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let now = crate::plan::refresh::drift(snapshot, &seen);
+    match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
+        Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),
+        Some(d) => Err(stale(plan, format!("`{}`, on which it builds, was changed on its server since.", d.address))),
+        None => Ok(()),
+    }
 }
 
 /// What was looked up must still be there with the values that the plan uses.
