@@ -226,7 +226,11 @@ impl App {
             return self.offline().parse(text, world);
         };
         match model.parse(text, world).await {
-            Ok(frame) => frame,
+            Ok(mut frame) => {
+                // The built-in guard looks at every request, whatever a model makes of it.
+                frame.injection |= self.offline().parse(text, world).injection;
+                frame
+            }
             Err(error) => {
                 let mut frame = self.offline().parse(text, world);
                 frame.notes.push(format!("the model did not answer ({error}); the offline parser did"));
@@ -412,7 +416,7 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
         return Ok(Endpoint::Local(Arc::new(move || {
             let world =
                 sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
-            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() });
+            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency });
             spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
         })));
     }

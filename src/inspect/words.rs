@@ -115,9 +115,9 @@ pub(super) fn says(request: &[String], phrase: &str) -> bool {
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     !name.is_empty()
-        && text.match_indices(name).any(|(at, _)| {
-            !text[..at].chars().next_back().is_some_and(part) && !text[at + name.len()..].chars().next().is_some_and(part)
-        })
+        && text
+            .match_indices(name)
+            .any(|(at, _)| !text[..at].chars().next_back().is_some_and(part) && !text[at + name.len()..].chars().next().is_some_and(part))
 }
 
 /// `2026-11-23 08:00 UTC`.

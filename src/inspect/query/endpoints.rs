@@ -52,7 +52,9 @@ pub(super) fn endpoints(q: &Question<'_>) -> Answer {
     let asked = cells.iter().find(|row| says(&q.words, &super::super::words::apart(&row[1])));
     let headline = match (asked, cells.first()) {
         (Some(row), _) => format!("{}: {} = {}.", row[0], row[1], row[2]),
-        (None, Some(_)) => format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" }),
+        (None, Some(_)) => {
+            format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" })
+        }
         (None, None) => format!("{} has no outputs, and nothing of it records an address.", list(&scope, 4)),
     };
     Answer { headline, lines: rows(&cells), data: json!({"endpoints": data}), ..Answer::default() }

@@ -193,7 +193,9 @@ impl<'a> Case<'a> {
                     let id = board.health(server.to_string(), format!("no answer: {why}"));
                     let text = format!("{server} does not answer, so how {} on it are is not known.", count(held, "resource", "resources"));
                     board.find(Strength::Certain, text, vec![id]);
-                    story.headlines.push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
+                    story
+                        .headlines
+                        .push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
                 }
             }
             story.lines.push(format!("Next: swell servers doctor {server}"));
@@ -231,10 +233,8 @@ impl<'a> Case<'a> {
         focus: Option<&BTreeSet<Address>>,
     ) {
         let Some(look) = &self.look else { return };
-        let troubled: Vec<Troubled<'_>> = look
-            .troubled()
-            .map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason })
-            .collect();
+        let troubled: Vec<Troubled<'_>> =
+            look.troubled().map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason }).collect();
         let mut found = causes(&troubled);
         if let Some(focus) = focus {
             let about = |c: &Cause<'_>| focus.contains(c.root) || c.named.iter().chain(&c.needing).any(|a| focus.contains(*a));
@@ -303,11 +303,14 @@ impl<'a> Case<'a> {
     /// The resources that lead back to a cause.
     fn suffering(&self, board: &mut Board, cause: &Cause<'_>, live: &BTreeMap<Address, String>) {
         let root = cause.root;
-        let ids = |all: &[&Address]| -> Vec<String> {
-            all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect()
-        };
+        let ids = |all: &[&Address]| -> Vec<String> { all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect() };
         if !cause.named.is_empty() {
-            let text = format!("{} {} not work because of {}: the servers' words lead there.", list(&names(&cause.named), 6), does(cause.named.len()), root.name);
+            let text = format!(
+                "{} {} not work because of {}: the servers' words lead there.",
+                list(&names(&cause.named), 6),
+                does(cause.named.len()),
+                root.name
+            );
             board.find(Strength::Likely, text, ids(&cause.named));
         }
         if !cause.needing.is_empty() {
@@ -348,7 +351,11 @@ impl<'a> Case<'a> {
             let skipped = &self.trail.skipped;
             let waiting = format!("{} of the last run {} not started", count(skipped.len(), "step", "steps"), was(skipped.len()));
             if !ids.is_empty() {
-                let text = format!("{waiting}, because what {} needed did not end well: {}.", it(skipped.len()), list(&names(&skipped.iter().collect::<Vec<_>>()), 6));
+                let text = format!(
+                    "{waiting}, because what {} needed did not end well: {}.",
+                    it(skipped.len()),
+                    list(&names(&skipped.iter().collect::<Vec<_>>()), 6)
+                );
                 board.find(Strength::Certain, text, ids);
                 story.headlines.push(waiting);
                 story.trouble.extend(skipped.iter().cloned());
@@ -397,9 +404,12 @@ impl<'a> Case<'a> {
     /// Searches what servers tell of what runs something for a symptom.
     pub(super) async fn search(&self, app: &App, board: &mut Board, symptom: Symptom) {
         let runs = |r: &Recorded| {
-            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"].iter().any(|w| r.address.kind.as_str().contains(w))
+            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"]
+                .iter()
+                .any(|w| r.address.kind.as_str().contains(w))
         };
-        let wanted: Vec<&Recorded> = self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
+        let wanted: Vec<&Recorded> =
+            self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
         let told = join_all(wanted.iter().map(|r| evidence_of(app, r))).await;
         let mut hits = 0;
         for (r, told) in wanted.iter().zip(told) {
@@ -432,8 +442,12 @@ impl<'a> Case<'a> {
         let repair = repair(self.app, &self.name, trouble).await;
         answer.lines.extend(repair.lines);
         answer.proposal = repair.proposal;
-        let stubborn: Vec<&Bad> =
-            self.trail.bad.iter().filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address)).collect();
+        let stubborn: Vec<&Bad> = self
+            .trail
+            .bad
+            .iter()
+            .filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address))
+            .collect();
         if let (Some(proposal), [first, ..]) = (&mut answer.proposal, stubborn.as_slice()) {
             proposal.text.push_str(&format!(
                 " The cause must be changed first: with everything as it is, {} is likely to refuse {} again.",

@@ -70,12 +70,15 @@ fn offer(app: &App, name: &DeploymentName, review: &Review, command: String, tro
         plan.steps.iter().map(|s| s.address.clone()).chain(plan.settled.iter().map(|s| s.address.clone())).collect();
     if plan.is_empty() {
         return Repair {
-            lines: vec!["Planning again would change nothing: everything is as wanted, so what is wrong is not among what Swell sets.".into()],
+            lines: vec![
+                "Planning again would change nothing: everything is as wanted, so what is wrong is not among what Swell sets.".into(),
+            ],
             ..Repair::default()
         };
     }
     if !trouble.is_empty() && touches.is_disjoint(trouble) {
-        let lines = vec![format!("Planning again (plan {}) would {}, which does not touch what is in trouble.", plan.short(), deeds(app, plan))];
+        let lines =
+            vec![format!("Planning again (plan {}) would {}, which does not touch what is in trouble.", plan.short(), deeds(app, plan))];
         return Repair { lines, touches, ..Repair::default() };
     }
     let mut text = format!("Plan {} would {}.", plan.short(), deeds(app, plan));
