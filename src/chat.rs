@@ -37,6 +37,9 @@ pub struct Conversation {
     /// The last deployment that was talked about.
     #[serde(default)]
     pub about: Option<String>,
+    /// The repair that was offered last; "fix it" plans it.
+    #[serde(default)]
+    pub proposal: Option<inspect::Proposal>,
 }
 
 impl Conversation {
@@ -182,6 +185,14 @@ fn nested(flat: serde_json::Map<String, Value>) -> serde_json::Map<String, Value
 
 /// From what was meant to what is wanted, or to an answer.
 async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
+    if let Some(proposal) = talk.proposal.take() {
+        if accepts(text) {
+            return repair(app, talk, &proposal).await;
+        }
+        // Looking closer at something does not withdraw the offer.
+        talk.proposal = Some(proposal).filter(|_| frame.intent == Some(Intent::Query));
+    }
+    let frame = unasked(frame, &world(app, talk).await?);
     if frame.out_of_scope {
         return Ok(say(
             "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
@@ -204,9 +215,53 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
         Some(Intent::Modify) => modify(app, talk, frame, text).await,
         Some(Intent::Query) if frame.facet == Some(Facet::Impact) => impact(app, &frame, text).await,
         Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame, text).await?) })),
-        Some(Intent::Troubleshoot) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::troubleshoot(app, &frame, text).await?) })),
+        Some(Intent::Troubleshoot) => {
+            let answer = inspect::troubleshoot(app, &frame, text).await?;
+            talk.proposal = answer.proposal.clone();
+            if let Some(proposal) = &answer.proposal {
+                talk.about = Some(proposal.deployment.clone());
+            }
+            Ok(Next::Reply(Reply::Answer { answer: Box::new(answer) }))
+        }
         None => Ok(say("That was not understood. Say what you want deployed, changed, shown or explained; `/help` shows examples.")),
     }
+}
+
+/// Whether these words take the repair that was offered. They only open its review; the plan is approved there or not at all.
+fn accepts(text: &str) -> bool {
+    const FILLERS: [&str; 9] = ["yes", "please", "ok", "okay", "sure", "then", "and", "now", "just"];
+    const WORDS: [&str; 14] = [
+        "fix it", "repair it", "do it", "do that", "mend it", "heal it", "go ahead", "fix that", "repair", "fix", "plan it", "fix this", "put it right",
+        "repair that",
+    ];
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let core: Vec<&str> = words.iter().copied().filter(|w| !FILLERS.contains(w)).collect();
+    let bare = core.is_empty() && words.iter().any(|w| matches!(*w, "yes" | "ok" | "okay" | "sure"));
+    bare || WORDS.contains(&core.join(" ").as_str())
+}
+
+/// The repair that was offered, planned again: the same road as any other request.
+async fn repair(app: &App, talk: &mut Conversation, proposal: &inspect::Proposal) -> Result<Next, Failure> {
+    let name: DeploymentName = proposal.deployment.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
+    talk.pending = None;
+    match inspect::again(app, &name).await? {
+        Some((wanted, _)) => Ok(Next::Plan(Box::new(wanted))),
+        None => Ok(say(format!("What was wanted of {name} is not in the record, so there is nothing to plan. Nothing was changed."))),
+    }
+}
+
+/// "Why is it down?" without a name needs no question: everything it can mean is looked at.
+fn unasked(mut frame: Frame, world: &World) -> Frame {
+    let about_target = frame.question.as_ref().is_some_and(|q| q.about.iter().any(|a| a == "target"));
+    if frame.intent == Some(Intent::Troubleshoot) && about_target && frame.target == Target::None {
+        let choices = frame.question.take().map(|q| q.choices).unwrap_or_default();
+        frame.missing.retain(|m| m != "target");
+        if choices.len() < world.deployments.len() && choices.iter().all(|c| world.deployments.iter().any(|d| d.name == *c)) {
+            frame.target = Target::Many(choices);
+        }
+    }
+    frame
 }
 
 async fn deploy(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {

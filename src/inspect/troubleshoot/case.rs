@@ -29,6 +29,8 @@ use super::{
 
 /// Causes whose server is asked for logs.
 const ASKED: usize = 3;
+/// Lines of each.
+const TOLD: usize = 4;
 /// Resources whose logs are searched for a symptom.
 const SEARCHED: usize = 12;
 /// Lines of evidence that a symptom may bring.
@@ -148,10 +150,10 @@ impl<'a> Case<'a> {
     ) -> Result<Answer, Failure> {
         let mut story = Story::default();
         self.servers_story(board, &mut story);
-        let live = self.live_evidence(board);
+        let live = self.live_evidence(board, focus);
         self.causes_story(board, &mut story, &live, focus).await;
         self.journal_story(board, &mut story, &live);
-        self.drift_story(board, &mut story, &live);
+        self.drift_story(board, &mut story, &live, self.relevant(focus).as_ref());
         if let Some(s) = symptom {
             self.search(self.app, board, s).await;
         }
@@ -201,9 +203,11 @@ impl<'a> Case<'a> {
     }
 
     /// What the servers say now of each resource in trouble. Gives the ids.
-    fn live_evidence(&self, board: &mut Board) -> BTreeMap<Address, String> {
+    fn live_evidence(&self, board: &mut Board, focus: Option<&BTreeSet<Address>>) -> BTreeMap<Address, String> {
         let mut ids = BTreeMap::new();
-        for s in self.seen().filter(|s| s.condition.is_trouble() || !s.changes.is_empty() || s.condition == Condition::Unread) {
+        let bad = |s: &&Seen| s.condition.is_trouble() || !s.changes.is_empty() || s.condition == Condition::Unread;
+        let wanted = self.relevant(focus);
+        for s in self.seen().filter(bad).filter(|s| wanted.as_ref().is_none_or(|w| w.contains(&s.recorded.address))) {
             let address = &s.recorded.address;
             let server = &address.server;
             let mut parts = Vec::new();
@@ -223,6 +227,19 @@ impl<'a> Case<'a> {
         ids
     }
 
+    /// With a focus that is in trouble: it, and what it leads back to. None where everything counts.
+    fn relevant(&self, focus: Option<&BTreeSet<Address>>) -> Option<BTreeSet<Address>> {
+        let focus = focus.filter(|f| self.is_touched(f))?;
+        let look = self.look.as_ref()?;
+        let mut wanted = focus.clone();
+        for cause in causes(&troubled(look)) {
+            if cause.named.iter().chain(&cause.needing).any(|a| focus.contains(*a)) {
+                wanted.insert(cause.root.clone());
+            }
+        }
+        Some(wanted)
+    }
+
     async fn causes_story(
         &self,
         board: &mut Board,
@@ -231,15 +248,15 @@ impl<'a> Case<'a> {
         focus: Option<&BTreeSet<Address>>,
     ) {
         let Some(look) = &self.look else { return };
-        let troubled: Vec<Troubled<'_>> = look
-            .troubled()
-            .map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason })
-            .collect();
-        let mut found = causes(&troubled);
+        let mut found = causes(&troubled(look));
         if let Some(focus) = focus {
             let about = |c: &Cause<'_>| focus.contains(c.root) || c.named.iter().chain(&c.needing).any(|a| focus.contains(*a));
             if found.iter().any(about) {
                 found.retain(about);
+            }
+            for cause in found.iter_mut().filter(|c| !focus.contains(c.root)) {
+                cause.named.retain(|a| focus.contains(*a));
+                cause.needing.retain(|a| focus.contains(*a));
             }
         }
         for (n, cause) in found.iter().enumerate() {
@@ -269,7 +286,8 @@ impl<'a> Case<'a> {
             parts.push(format!("{} more are in trouble", found.len() - 3));
         }
         if let (false, Some(last)) = (suffering.is_empty(), parts.last_mut()) {
-            last.push_str(&format!(", and {} that {} back to it", count(suffering.len(), "resource", "resources"), lead(suffering.len())));
+            let n = suffering.len();
+            last.push_str(&format!(", and {} that {} back to it {} not work", count(n, "resource", "resources"), lead(n), does(n)));
         }
         story.headlines.extend(parts);
     }
@@ -277,7 +295,13 @@ impl<'a> Case<'a> {
     /// What the server tells of a resource, put on the board. Gives ids and texts.
     async fn told(&self, board: &mut Board, r: &Recorded) -> Vec<(String, String)> {
         match evidence_of(self.app, r).await {
-            Ok(all) => all.into_iter().map(|e| (board.told(e.source, e.text.clone()), e.text)).collect(),
+            // The newest lines tell why; a description only says again what is known live.
+            Ok(mut all) => {
+                all.retain(|e| !e.source.ends_with(", describe"));
+                let from = all.len().saturating_sub(TOLD);
+                all.drain(..from);
+                all.into_iter().map(|e| (board.told(e.source, e.text.clone()), e.text)).collect()
+            }
             Err(why) => {
                 board.told(r.address.to_string(), format!("its evidence could not be read: {why}"));
                 Vec::new()
@@ -379,8 +403,9 @@ impl<'a> Case<'a> {
         story.headlines.push(format!("what came of the call to {} {} is unknown", bad.action, bad.address.name));
     }
 
-    fn drift_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>) {
-        let changed: Vec<&Seen> = self.seen().filter(|s| !s.changes.is_empty()).collect();
+    fn drift_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>, only: Option<&BTreeSet<Address>>) {
+        let about = |s: &&Seen| only.is_none_or(|o| o.contains(&s.recorded.address));
+        let changed: Vec<&Seen> = self.seen().filter(|s| !s.changes.is_empty()).filter(about).collect();
         for s in &changed {
             let address = &s.recorded.address;
             story.trouble.insert(address.clone());
@@ -447,6 +472,10 @@ impl<'a> Case<'a> {
             }
         }
     }
+}
+
+fn troubled(look: &Look) -> Vec<Troubled<'_>> {
+    look.troubled().map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason }).collect()
 }
 
 /// `docker:container:run:db is dead`, with the server's words.
