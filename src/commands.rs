@@ -67,19 +67,29 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         (_, Some(pattern)) => {
             let values = parameters(&args.params, args.params_file.as_deref())?;
             let name = args.name.as_deref().map(deployment).transpose()?;
-            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("swell plan --pattern {pattern}")).await?)?
+            let said: Vec<String> = args.params.iter().map(|p| crate::llm::scrub::scrub(p).text).collect();
+            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("pattern {pattern} {}", said.join(" "))).await?)?
         }
         _ => {
+            // A template may be named without `-f`, as long as no deployment has that name.
+            if let Some(file) = args.deployment.as_deref().map(Path::new).filter(|p| !args.destroy && is_template(p)) {
+                return Ok(Wanted { foreign, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
+            }
             let name = flow::which(app, args.deployment.as_deref()).await?;
             if args.destroy {
                 return Ok(flow::nothing(&name, format!("swell destroy {name}")));
             }
             let Some(snapshot) = app.store().latest(&name).await? else { return Err(flow::no_deployment(app, name.as_str()).await) };
             let changed = flow::given(parameters(&args.params, args.params_file.as_deref())?);
-            ready(flow::from_deployment(app, &snapshot, changed, format!("swell plan {name}")).await?)?
+            ready(flow::from_deployment(app, &snapshot, changed, format!("{name}, as last wanted")).await?)?
         }
     };
     Ok(Wanted { foreign, ..wanted })
+}
+
+/// No deployment's name has a dot, so that these endings are never one.
+fn is_template(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") && path.is_file()
 }
 
 fn deployment(name: &str) -> Result<DeploymentName, Failure> {
@@ -99,7 +109,7 @@ fn ready(draft: Draft) -> Result<Wanted, Failure> {
                         .exit(ExitClass::Usage)
                 }));
             }
-            Err(diagnostics.into())
+            Err(diagnostics.into_iter().map(|d| d.exit(ExitClass::Usage)).collect::<Vec<_>>().into())
         }
     }
 }
@@ -127,7 +137,8 @@ pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
 /// `swell apply`.
 pub async fn apply(app: &App, args: &ApplyArgs) -> Exit {
     let options = run_options(&args.run);
-    if let Some(file) = args.subject.as_deref().filter(|s| s.ends_with(".json") || Path::new(s).is_file()) {
+    let saved = |s: &&str| s.ends_with(".json") || (Path::new(s).is_file() && !is_template(Path::new(s)));
+    if let Some(file) = args.subject.as_deref().filter(saved) {
         return apply_saved(app, Path::new(file), options).await;
     }
     let wanted_args = WantedArgs {
@@ -630,7 +641,19 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
         written.record(&report, suite.name == "model");
         if !out.json {
             out.screen.print(&report.table(out.screen.style().width));
-            findings.iter().for_each(|f| out.screen.print(&format!("{:?}  {}  {}  ({})\n", f.level, f.code, f.text, f.cases.join(" "))));
+            findings.iter().for_each(|f| {
+                out.screen.print(&{
+                    let more = f.cases.len().saturating_sub(10);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!(
+                        "{:?}  {}  {}  ({}{more})\n",
+                        f.level,
+                        f.code,
+                        f.text,
+                        f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                })
+            });
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }

@@ -459,3 +459,28 @@ async fn a_replacement_can_be_made_before_the_old_one_goes() {
     lab.call("aws", "delete_resource", by_id(&old.id)).await.unwrap();
     assert_eq!(lab.read("aws:acm:certificate:cert").await.unwrap().id, new.id);
 }
+
+#[tokio::test]
+async fn one_peer_of_several_is_enough() {
+    let mut lab = Lab::new();
+    lab.create("docker:container:run:web-1", json!({ "image": "nginx:1.27" })).await;
+    lab.create("docker:container:run:web-2", json!({ "image": "nginx:1.27" })).await;
+    let balancer = json!({ "image": "haproxy:3.0", "environment": { "CFG": "server a web-1:80 check\nserver b web-2:80 check" } });
+    lab.create("docker:container:run:lb", balancer).await;
+    lab.poke("docker:container:run:web-1", Poke::Kill);
+    assert_eq!(lab.read("docker:container:run:lb").await.unwrap().health, Health::Healthy);
+    lab.poke("docker:container:run:web-2", Poke::Kill);
+    assert_eq!(lab.read("docker:container:run:lb").await.unwrap().health, Health::Unhealthy);
+}
+
+#[tokio::test]
+async fn a_final_snapshot_stays_when_its_cluster_goes_as_often_as_that_happens() {
+    let mut lab = Lab::new();
+    for _ in 0..3 {
+        lab.create("aws:rds:cluster:d", json!({ "engine": "postgres", "finalSnapshot": true })).await;
+        lab.delete("aws:rds:cluster:d").await.unwrap();
+    }
+    for name in ["d-final", "d-final-2", "d-final-3"] {
+        assert!(lab.read(&format!("aws:rds:snapshot:{name}")).await.is_some(), "{name}");
+    }
+}

@@ -138,8 +138,9 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 /// Checks the file and brings its schema up to date.
 async fn prepare(connection: &mut SqliteConnection, path: &Path, migrator: &Migrator) -> Result<(), StoreError> {
     let db = |e| error::from_sqlx(e, path, During::Open);
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(db)?;
+    // The tables first: another process that makes the file writes both at once, so that tables are never seen without the mark.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(db)?;
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(db)?;
     if application != APPLICATION && (application != 0 || tables > 0) {
         return Err(StoreError::NotAState { path: path.to_owned(), reason: "it is the database of another program" });
     }

@@ -131,6 +131,10 @@ fn spelled(tokens: &[Token], at: usize) -> Option<(i64, usize)> {
         return None;
     }
     // `once` is English for "one time" and Spanish for eleven; `single`, `twice` only count things.
+    let before = at.checked_sub(1).map_or("", low);
+    if first == "single" && ["our", "the", "my", "their", "no", "every", "each", "your"].contains(&before) {
+        return None;
+    }
     if first == "once" || (first == "null" && at > 0) {
         return None;
     }

@@ -135,7 +135,7 @@ pub(super) fn regions(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
             "sur",
         ]
         .contains(&word);
-        let is_source = source && !(target && !source) || (!source && !target && count > 1 && i == 0);
+        let is_source = source || (!target && count > 1 && i == 0);
         let p = if is_source { first } else { second };
         if slots.values.contains_key(p.name()) && !r.corrected_between(0, start) {
             continue;
@@ -257,6 +257,20 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         services(r, p.name(), taken, slots);
     }
     let Some(p) = c.holding(Holds::Sites) else { return };
+    // "Site A, Site B and Site C": the noun is part of each name.
+    let lettered: Vec<usize> = (0..r.tokens.len())
+        .filter(|i| {
+            p.named_by(r.low(*i))
+                && r.tokens
+                    .get(i + 1)
+                    .is_some_and(|t| !t.ends_clause() && (t.number().is_some() || t.kind == Kind::Word && t.low.len() == 1))
+        })
+        .collect();
+    if let (Mode::Make, Some(first), Some(last), true) = (mode, lettered.first(), lettered.last(), lettered.len() > 1) {
+        let names: Vec<String> = lettered.iter().map(|i| slug(&r.words(*i, i + 2))).collect();
+        lettered.iter().filter(|i| r.tokens[**i + 1].number().is_some()).for_each(|i| slots.used[i + 1] = true);
+        return slots.put(p.name(), r.said(names, *first, last + 2));
+    }
     // The pattern's own noun first ("sites: a, b"), then a preposition ("in Porto").
     for (at, by_noun) in (0..r.tokens.len()).map(|i| (i, true)).chain((0..r.tokens.len()).map(|i| (i, false))) {
         let low = r.low(at);
@@ -310,6 +324,20 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         };
         slots.put(p.name(), r.said(value, at, end));
         return;
+    }
+    // "edge: Quito, Lima and Cusco": capitals in a list, with no word before them that says what they are.
+    if mode == Mode::Make && !slots.values.contains_key(p.name()) {
+        for at in 0..r.tokens.len() {
+            let opens = at == 0 || matches!(r.tokens[at - 1].kind, Kind::Punct(_));
+            if !opens || !r.is_unknown(at) || !r.tokens[at].raw.starts_with(char::is_uppercase) {
+                continue;
+            }
+            let (names, end) = list(r, at, taken);
+            if names.len() > 1 && names.iter().all(|n| r.is_unknown(n.1) && r.tokens[n.1].raw.starts_with(char::is_uppercase)) {
+                let fresh: Vec<String> = names.into_iter().map(|n| n.0).collect();
+                return slots.put(p.name(), r.said(fresh, at, end));
+            }
+        }
     }
     // "remove pier-2 from it": a site that is there is named outright.
     if mode == Mode::Change && !slots.values.contains_key(p.name()) && (r.marks.any("destroy") || r.marks.any("disable")) {

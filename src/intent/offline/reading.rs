@@ -26,7 +26,11 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 26] = [
+const SEPARABLE: [(&str, &str, &str); 30] = [
+    ("bring", "online", "start"),
+    ("bring", "back", "start"),
+    ("stelle", "um", "update"),
+    ("stelle", "wieder", "restore"),
     ("shut", "down", "stop"),
     ("take", "down", "destroy"),
     ("tear", "down", "destroy"),

@@ -39,11 +39,6 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Whether it is this folded word.
-    pub fn is(&self, word: &str) -> bool {
-        matches!(self.kind, Kind::Word) && self.low == word
-    }
-
     /// Whether it is this punctuation mark.
     pub fn is_punct(&self, mark: char) -> bool {
         self.kind == Kind::Punct(mark)

@@ -129,6 +129,10 @@ fn find_span(r: &Reading<'_>, slots: &mut Slots) -> Option<(i64, usize, usize)> 
             None if ["a", "one", "ein", "eine", "einen", "un", "une", "una"].contains(&r.before(i, 1)) && r.low(i).len() > 2 => (1, i - 1),
             None => continue,
         };
+        let (days, start) = if n == 1 && r.before(start, 1) == "half" { (days / 2, start - 1) } else { (days, start) };
+        if n <= 0 {
+            slots.invalid.push(("retention".to_owned(), format!("{n} days")));
+        }
         let skip = every(r.before(start, 1))
             || r.before(start, 2) == "toutes"
             || ["last", "past", "in", "within", "next", "once", "twice", "every"].contains(&r.before(start, 1))
