@@ -99,7 +99,7 @@ async fn a_first_run_that_made_nothing() {
     desk.apply(&Desk::shop()).await;
     let a = desk.why(Some("shop"), "why did shop fail?").await;
     assert!(a.headline.starts_with("shop: the last try to create shop-net failed; 2 steps of the last run were not started"), "{}", a.headline);
-    assert_eq!(a.proposal.unwrap().command, "swell resume shop");
+    assert_eq!(a.proposal.unwrap().command, "swell apply shop");
 }
 
 #[tokio::test]
