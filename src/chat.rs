@@ -157,12 +157,24 @@ pub async fn world(app: &App, talk: &Conversation) -> Result<World, Failure> {
             name: one.name.to_string(),
             pattern: snapshot.recipe.pattern.clone(),
             params: nested(snapshot.recipe.parameters.as_object().cloned().unwrap_or_default()),
-            region: None,
+            region: region(&snapshot),
             status: if one.unsettled > 0 || one.interrupted { "degraded".into() } else { "running".into() },
             resources: snapshot.resources.keys().map(ToString::to_string).collect(),
         });
     }
     Ok(World { deployments, history: talk.history.clone(), pending: talk.pending.clone() })
+}
+
+/// Where a deployment is: its parameter, or the one region that its resources name.
+fn region(snapshot: &Snapshot) -> Option<String> {
+    let text = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
+    if let Some(said) = text(snapshot.recipe.parameters.get("region")).filter(|r| !r.is_empty()) {
+        return Some(said);
+    }
+    let mut all: Vec<String> = snapshot.resources.values().filter_map(|r| text(r.properties.get("region"))).collect();
+    all.sort();
+    all.dedup();
+    if all.len() == 1 { all.pop() } else { None }
 }
 
 /// `backup.schedule` becomes `backup: {schedule}`.
@@ -349,7 +361,8 @@ async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) ->
     match frame.verb {
         Some(Verb::Failover) => {
             let pattern = frame.pattern.clone().unwrap_or_else(|| "disaster-recovery".into());
-            draft(talk, flow::from_pattern(app, &pattern, frame.params.clone(), None, request).await?, frame)
+            let params = with_domain(app, &pattern, &frame).await?;
+            draft(talk, flow::from_pattern(app, &pattern, params, None, request).await?, frame)
         }
         Some(Verb::Destroy) => {
             let snapshot = target(app, talk, &frame).await?;
@@ -388,6 +401,27 @@ async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) ->
             draft(talk, flow::from_deployment(app, &snapshot, changed, request).await?, frame)
         }
     }
+}
+
+/// A failover of one known deployment switches that one's name, unless another was said.
+async fn with_domain(app: &App, pattern: &str, frame: &Frame) -> Result<IndexMap<String, Said>, Failure> {
+    let mut params = frame.params.clone();
+    let takes = app.catalog().get(pattern)?.pattern.parameter("domain").is_some();
+    let services: Vec<&str> =
+        params.get("services").and_then(|s| s.value.as_array()).into_iter().flatten().filter_map(Value::as_str).collect();
+    let named = match &frame.target {
+        Target::One(name) => vec![name.as_str()],
+        _ => services,
+    };
+    if let (true, false, [one]) = (takes, params.contains_key("domain"), named.as_slice())
+        && let Ok(name) = one.parse::<DeploymentName>()
+        && let Some(snapshot) = app.store().latest(&name).await?
+        && let Some(domain) = snapshot.recipe.parameters.get("domain").filter(|d| d.is_string())
+    {
+        let what = format!("the domain of {name}");
+        params.insert("domain".into(), Said { value: domain.clone(), provenance: Provenance::Context { what } });
+    }
+    Ok(params)
 }
 
 fn number(value: &Value) -> Option<u64> {
