@@ -14,6 +14,9 @@ mod logs;
 
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use status::overview;
 
 pub(super) use logs::evidence_of;
