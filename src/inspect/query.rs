@@ -150,8 +150,10 @@ pub(super) fn not_there(estate: &Estate, word: &str, near: &[String]) -> Answer 
 /// Load, memory and traffic: not measured.
 async fn metrics(q: &Question<'_>) -> Result<Answer, Failure> {
     let status = status::status(q).await?;
-    let mut lines =
-        vec!["Swell asks servers whether a resource works, not how much it does: no CPU, memory, traffic, latency or disk usage is read.".to_owned()];
+    let mut lines = vec![
+        "Swell asks servers whether a resource works, not how much it does: no CPU, memory, traffic, latency or disk usage is read."
+            .to_owned(),
+    ];
     let monitors: Vec<String> = q
         .snapshots()
         .iter()
@@ -181,7 +183,8 @@ fn cost(q: &Question<'_>) -> Answer {
     q.snapshots().iter().flat_map(|s| s.resources.keys()).for_each(|a| *kinds.entry(format!("{}:{}", a.server, a.kind)).or_default() += 1);
     let cells: Vec<Vec<String>> = kinds.iter().map(|(k, n)| vec![k.clone(), n.to_string()]).collect();
     let total: usize = kinds.values().sum();
-    let mut lines = vec![format!("Prices are in no server's answers. What is there to be paid for: {}.", count(total, "resource", "resources"))];
+    let mut lines =
+        vec![format!("Prices are in no server's answers. What is there to be paid for: {}.", count(total, "resource", "resources"))];
     lines.extend(super::words::rows(&cells));
     lines.push("Sizes and counts of one deployment: swell show NAME. For the price, ask the cloud's own billing.".into());
     Answer {

@@ -48,9 +48,9 @@ impl Human for Nobody {
 }
 
 /// Swell over a folder that goes when this does.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     folder: tempfile::TempDir,
-    pub(super) app: App,
+    pub(crate) app: App,
 }
 
 fn sandboxed(name: &str) -> ServerSetting {
@@ -91,7 +91,7 @@ async fn open(folder: &std::path::Path, docker: ServerSetting) -> App {
 }
 
 impl Desk {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("data")).unwrap();
         let app = open(folder.path(), sandboxed("docker")).await;
@@ -99,7 +99,7 @@ impl Desk {
     }
 
     /// The same state in a new process.
-    pub(super) async fn again(self) -> Self {
+    pub(crate) async fn again(self) -> Self {
         let Self { folder, app } = self;
         app.close().await;
         drop(app);
@@ -108,7 +108,7 @@ impl Desk {
     }
 
     /// The same state, and docker cannot be started.
-    pub(super) async fn without_docker(self) -> Self {
+    pub(crate) async fn without_docker(self) -> Self {
         let Self { folder, app } = self;
         app.close().await;
         drop(app);
@@ -121,17 +121,17 @@ impl Desk {
         World::open(self.app.world_folder()).unwrap()
     }
 
-    pub(super) fn poke(&self, address: &str, poke: Poke) {
+    pub(crate) fn poke(&self, address: &str, poke: Poke) {
         let a: crate::domain::Address = address.parse().unwrap();
         self.world().poke(a.server.as_str(), a.kind.as_str(), a.name.as_str(), poke).unwrap();
     }
 
-    pub(super) fn fault(&self, fault: Fault) {
+    pub(crate) fn fault(&self, fault: Fault) {
         self.world().add_fault(fault).unwrap();
     }
 
     /// A database, and a site that needs it.
-    pub(super) fn shop() -> Value {
+    pub(crate) fn shop() -> Value {
         json!({
             "name": "shop",
             "resources": [
@@ -147,7 +147,7 @@ impl Desk {
         })
     }
 
-    pub(super) async fn apply(&self, template: &Value) -> RunSummary {
+    pub(crate) async fn apply(&self, template: &Value) -> RunSummary {
         self.app.secrets().set("SHOP_DB", "canary-7f3c2a91").unwrap();
         let template = crate::template::parse::parse("shop.json", &template.to_string(), &IndexMap::new()).unwrap();
         let wanted = flow::of_template(template, RunKind::Apply, "swell apply -f shop.json".into());
@@ -156,7 +156,7 @@ impl Desk {
         flow::apply(&self.app, approved, RunOptions::default()).await.unwrap()
     }
 
-    pub(super) async fn apply_pattern(&self, name: &str, given: Value) -> RunSummary {
+    pub(crate) async fn apply_pattern(&self, name: &str, given: Value) -> RunSummary {
         let given = flow::given(given.as_object().unwrap().clone().into_iter().collect());
         let flow::Draft::Ready(wanted) = flow::from_pattern(&self.app, name, given, None, "test".into()).await.unwrap() else {
             panic!("something has to be asked")
@@ -167,13 +167,13 @@ impl Desk {
     }
 
     /// Everything that an answer must leave as it is: the journal, the world, and which plans were used.
-    async fn state(&self) -> (usize, u64) {
+    pub(crate) async fn state(&self) -> (usize, u64) {
         let entries = self.app.store().entries(&EntryFilter::default()).await.unwrap();
         (entries.len(), self.world().generation().unwrap())
     }
 
     /// Asks what is wrong, and checks that nothing was changed and that findings name evidence that is there.
-    pub(super) async fn why(&self, target: Option<&str>, text: &str) -> Answer {
+    pub(crate) async fn why(&self, target: Option<&str>, text: &str) -> Answer {
         let frame = Frame { intent: Some(Intent::Troubleshoot), target: one(target), ..Frame::default() };
         let before = self.state().await;
         let answer = super::troubleshoot(&self.app, &frame, text).await.unwrap();
@@ -186,7 +186,7 @@ impl Desk {
     }
 
     /// Asks something, and checks that nothing was changed.
-    pub(super) async fn ask(&self, facet: Facet, target: Option<&str>, text: &str) -> Answer {
+    pub(crate) async fn ask(&self, facet: Facet, target: Option<&str>, text: &str) -> Answer {
         let frame = Frame { intent: Some(Intent::Query), facet: Some(facet), target: one(target), ..Frame::default() };
         let before = self.state().await;
         let answer = super::query(&self.app, &frame, text).await.unwrap();
@@ -200,11 +200,11 @@ fn one(target: Option<&str>) -> Target {
 }
 
 /// The findings of one strength.
-pub(super) fn of(answer: &Answer, strength: Strength) -> Vec<&str> {
+pub(crate) fn of(answer: &Answer, strength: Strength) -> Vec<&str> {
     answer.findings.iter().filter(|f| f.strength == strength).map(|f| f.text.as_str()).collect()
 }
 
 /// Everything that an answer says, for looking whether something is in it.
-pub(super) fn whole(answer: &Answer) -> String {
+pub(crate) fn whole(answer: &Answer) -> String {
     serde_json::to_string(answer).unwrap()
 }

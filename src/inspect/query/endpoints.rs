@@ -55,7 +55,9 @@ pub(super) fn endpoints(q: &Question<'_>) -> Answer {
     }
     let headline = match (&asked, cells.first()) {
         (Some(row), _) => format!("{}: {} = {}.", row[0], row[1], row[2]),
-        (None, Some(_)) => format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" }),
+        (None, Some(_)) => {
+            format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" })
+        }
         (None, None) => format!("{} has no outputs, and nothing of it records an address.", list(&scope, 4)),
     };
     let lines = if asked.is_some() && cells.len() == 1 { Vec::new() } else { rows(&cells) };

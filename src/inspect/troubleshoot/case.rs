@@ -1,5 +1,7 @@
 //! One deployment under examination: what is known of it, and the explanation with findings, evidence and repair.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
@@ -18,7 +20,7 @@ use super::{
     super::{
         look::{Condition, Look, Seen, look},
         query::evidence_of,
-        words::{change, count, guest, list, names},
+        words::{change, count, form, guest, list, names},
     },
     Board,
     causes::{Cause, Troubled, causes},
@@ -195,7 +197,9 @@ impl<'a> Case<'a> {
                     let id = board.health(server.to_string(), format!("no answer: {why}"));
                     let text = format!("{server} does not answer, so how {} on it are is not known.", count(held, "resource", "resources"));
                     board.find(Strength::Certain, text, vec![id]);
-                    story.headlines.push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
+                    story
+                        .headlines
+                        .push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
                 }
             }
             story.lines.push(format!("Next: swell servers doctor {server}"));
@@ -287,7 +291,12 @@ impl<'a> Case<'a> {
         }
         if let (false, Some(last)) = (suffering.is_empty(), parts.last_mut()) {
             let n = suffering.len();
-            last.push_str(&format!(", and {} that {} back to it {} not work", count(n, "resource", "resources"), lead(n), does(n)));
+            last.push_str(&format!(
+                ", and {} that {} back to it {} not work",
+                count(n, "resource", "resources"),
+                form(n, "leads", "lead"),
+                form(n, "does", "do")
+            ));
         }
         story.headlines.extend(parts);
     }
@@ -327,11 +336,14 @@ impl<'a> Case<'a> {
     /// The resources that lead back to a cause.
     fn suffering(&self, board: &mut Board, cause: &Cause<'_>, live: &BTreeMap<Address, String>) {
         let root = cause.root;
-        let ids = |all: &[&Address]| -> Vec<String> {
-            all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect()
-        };
+        let ids = |all: &[&Address]| -> Vec<String> { all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect() };
         if !cause.named.is_empty() {
-            let text = format!("{} {} not work because of {}: the servers' words lead there.", list(&names(&cause.named), 6), does(cause.named.len()), root.name);
+            let text = format!(
+                "{} {} not work because of {}: the servers' words lead there.",
+                list(&names(&cause.named), 6),
+                form(cause.named.len(), "does", "do"),
+                root.name
+            );
             board.find(Strength::Likely, text, ids(&cause.named));
         }
         if !cause.needing.is_empty() {
@@ -340,91 +352,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn journal_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>) {
-        let in_trouble = |b: &Bad| self.seen().any(|s| s.recorded.address == b.address && s.condition.is_trouble());
-        for bad in &self.trail.bad {
-            let server = &bad.address.server;
-            let tool = bad.tool.as_ref().map(|t| format!(", tool {t}")).unwrap_or_default();
-            let source = format!("journal, {}, {} {}{tool}", bad.at, bad.action, bad.address);
-            let id = board.journal(bad.entry, source, format!("{}: \"{}\"", bad.outcome, bad.error));
-            story.trouble.insert(bad.address.clone());
-            if bad.outcome == Outcome::Unknown {
-                self.unknown(board, story, bad, id);
-                continue;
-            }
-            // What failed and is there in trouble was told with the live state already.
-            if in_trouble(bad) {
-                continue;
-            }
-            let who = if bad.began == 0 { "Swell".to_owned() } else { server.to_string() };
-            let text = format!("The last try to {} {} failed; {who} said: \"{}\".", bad.action, bad.address, bad.error);
-            let ids = std::iter::once(id.clone()).chain(live.get(&bad.address).cloned()).collect();
-            board.find(Strength::Certain, text, ids);
-            story.headlines.push(format!("the last try to {} {} failed", bad.action, bad.address.name));
-            if !bad.may_pass() {
-                story.lines.push(format!(
-                    "The same call is likely to get the same answer. Change first what {who} objects to ({id}), in the request or on {server}."
-                ));
-            }
-        }
-        if !self.trail.skipped.is_empty() {
-            let ids: Vec<String> = self.trail.bad.iter().map(|b| format!("J{}", b.entry)).collect();
-            let skipped = &self.trail.skipped;
-            let waiting = format!("{} of the last run {} not started", count(skipped.len(), "step", "steps"), was(skipped.len()));
-            if !ids.is_empty() {
-                let text = format!("{waiting}, because what {} needed did not end well: {}.", it(skipped.len()), list(&names(&skipped.iter().collect::<Vec<_>>()), 6));
-                board.find(Strength::Certain, text, ids);
-                story.headlines.push(waiting);
-                story.trouble.extend(skipped.iter().cloned());
-            }
-        }
-        if let Some((entry, at)) = &self.trail.cut {
-            let id = board.journal(*entry, format!("journal, {at}"), "the last entry of a run that has no end".into());
-            board.find(Strength::Certain, "The last run was cut short.".into(), vec![id]);
-            story.headlines.push("the last run was cut short".into());
-            story.lines.push(format!("Next: swell resume {}", self.name));
-        }
-    }
-
-    fn unknown(&self, board: &mut Board, story: &mut Story, bad: &Bad, id: String) {
-        let look = self.look.as_ref();
-        let now = look.and_then(|l| l.settled.get(&bad.began).or_else(|| l.settled.get(&bad.entry)));
-        let mut ids = vec![id];
-        let told = match now {
-            Some(Some(how)) => {
-                ids.push(board.live(bad.address.to_string(), format!("read now: {how}")));
-                format!(" Reading it now says: {how}.")
-            }
-            Some(None) => " Reading cannot tell: ask on the server, then import or forget it.".to_owned(),
-            None => String::new(),
-        };
-        let text = format!("Nobody knows whether the call to {} {} was carried out.{told}", bad.action, bad.address);
-        board.find(Strength::Certain, text, ids);
-        story.headlines.push(format!("what came of the call to {} {} is unknown", bad.action, bad.address.name));
-    }
-
-    fn drift_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>, only: Option<&BTreeSet<Address>>) {
-        let about = |s: &&Seen| only.is_none_or(|o| o.contains(&s.recorded.address));
-        let changed: Vec<&Seen> = self.seen().filter(|s| !s.changes.is_empty()).filter(about).collect();
-        for s in &changed {
-            let address = &s.recorded.address;
-            story.trouble.insert(address.clone());
-            let changes: Vec<String> = s.changes.iter().map(|c| change(self.app, c)).collect();
-            let text = format!("{address} was changed behind Swell's back: {}.", changes.join(", "));
-            board.find(Strength::Certain, text, live.get(address).cloned().into_iter().collect());
-        }
-        let addresses: Vec<&Address> = changed.iter().map(|s| &s.recorded.address).collect();
-        if !addresses.is_empty() {
-            story.headlines.push(format!("{} {} changed behind Swell's back", list(&names(&addresses), 3), was(addresses.len())));
-        }
-    }
-
     /// Searches what servers tell of what runs something for a symptom.
     pub(super) async fn search(&self, app: &App, board: &mut Board, symptom: Symptom) {
         let runs = |r: &Recorded| {
-            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"].iter().any(|w| r.address.kind.as_str().contains(w))
+            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"]
+                .iter()
+                .any(|w| r.address.kind.as_str().contains(w))
         };
-        let wanted: Vec<&Recorded> = self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
+        let wanted: Vec<&Recorded> =
+            self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
         let told = join_all(wanted.iter().map(|r| evidence_of(app, r))).await;
         let mut hits = 0;
         for (r, told) in wanted.iter().zip(told) {
@@ -457,8 +393,12 @@ impl<'a> Case<'a> {
         let repair = repair(self.app, &self.name, trouble).await;
         answer.lines.extend(repair.lines);
         answer.proposal = repair.proposal;
-        let stubborn: Vec<&Bad> =
-            self.trail.bad.iter().filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address)).collect();
+        let stubborn: Vec<&Bad> = self
+            .trail
+            .bad
+            .iter()
+            .filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address))
+            .collect();
         if let (Some(proposal), [first, ..]) = (&mut answer.proposal, stubborn.as_slice()) {
             proposal.text.push_str(&format!(
                 " The cause must be changed first: with everything as it is, {} is likely to refuse {} again.",
@@ -488,20 +428,4 @@ fn is_how(s: &Seen) -> String {
         (Condition::Failed, false) => format!("{address} has failed; {server} says: \"{}\".", s.reason),
         (_, false) => format!("{address} is unhealthy; {server} says: \"{}\".", s.reason),
     }
-}
-
-fn was(n: usize) -> &'static str {
-    if n == 1 { "was" } else { "were" }
-}
-
-fn does(n: usize) -> &'static str {
-    if n == 1 { "does" } else { "do" }
-}
-
-fn lead(n: usize) -> &'static str {
-    if n == 1 { "leads" } else { "lead" }
-}
-
-fn it(n: usize) -> &'static str {
-    if n == 1 { "it" } else { "they" }
 }

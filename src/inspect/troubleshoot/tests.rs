@@ -67,7 +67,9 @@ async fn out_of_memory_only_when_the_evidence_says_so() {
     let desk = Desk::new().await;
     desk.apply(&Desk::shop()).await;
     desk.poke(DB, Poke::Kill);
-    desk.fault(Fault::new(Effect::PoisonedText { text: "Memory cgroup out of memory: Killed process 12 (mariadbd)".into() }).tool("evidence"));
+    desk.fault(
+        Fault::new(Effect::PoisonedText { text: "Memory cgroup out of memory: Killed process 12 (mariadbd)".into() }).tool("evidence"),
+    );
     let a = desk.why(Some("shop"), "why is shop down?").await;
     let memory = a.findings.iter().find(|f| f.text.contains("ran out of memory")).expect("it is in the log");
     assert_eq!(memory.strength, Likely);
@@ -98,7 +100,11 @@ async fn a_first_run_that_made_nothing() {
     desk.fault(Fault::new(Effect::Fail { class: Refusal::Denied, message: "no".into() }).tool("create").resource("network", "shop-net"));
     desk.apply(&Desk::shop()).await;
     let a = desk.why(Some("shop"), "why did shop fail?").await;
-    assert!(a.headline.starts_with("shop: the last try to create shop-net failed; 2 steps of the last run were not started"), "{}", a.headline);
+    assert!(
+        a.headline.starts_with("shop: the last try to create shop-net failed; 2 steps of the last run were not started"),
+        "{}",
+        a.headline
+    );
     assert_eq!(a.proposal.unwrap().command, "swell apply shop");
 }
 
@@ -156,7 +162,8 @@ async fn a_server_that_does_not_answer() {
 async fn a_missing_target_and_the_troubled_one() {
     let desk = Desk::new().await;
     desk.apply(&Desk::shop()).await;
-    desk.apply(&json!({"name": "calm", "resources": [{"server": "docker", "type": "network", "name": "calm-net", "properties": {}}]})).await;
+    desk.apply(&json!({"name": "calm", "resources": [{"server": "docker", "type": "network", "name": "calm-net", "properties": {}}]}))
+        .await;
     desk.poke(DB, Poke::Kill);
     let a = desk.why(None, "what is broken?").await;
     assert!(a.headline.starts_with("shop: shop-db has failed"), "{}", a.headline);
@@ -174,7 +181,11 @@ async fn a_symptom_without_evidence_is_not_explained() {
     assert_eq!(a.headline, "Nothing that explains \"429\" was found in shop.");
     assert!(a.lines.iter().any(|l| l.contains("cannot see traffic")), "{:?}", a.lines);
     assert_eq!((a.findings.len(), a.proposal), (0, None));
-    desk.fault(Fault::new(Effect::PoisonedText { text: "upstream answered 429 Too Many Requests".into() }).tool("evidence").resource("*", "shop-web"));
+    desk.fault(
+        Fault::new(Effect::PoisonedText { text: "upstream answered 429 Too Many Requests".into() })
+            .tool("evidence")
+            .resource("*", "shop-web"),
+    );
     let a = desk.why(Some("shop"), "why do visitors of shop get 429?").await;
     assert_eq!(a.findings[0].strength, Possible, "{:?}", a.findings);
     assert!(a.findings[0].text.contains(WEB));
