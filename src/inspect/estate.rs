@@ -195,7 +195,9 @@ impl Estate {
             [is, word, state, ..] if (is == "is" || is == "are") && STATES.contains(&state.as_str()) => Some(word),
             _ => None,
         };
-        named.or(asked.filter(|w| !GENERAL.contains(&w.as_str()) && !known(w))).cloned()
+        // A pattern's word stands for a deployment of that pattern; with none of it deployed, it names nothing.
+        let server = |w: &str| app.servers().names().any(|s| s.as_str() == w);
+        named.or(asked.filter(|w| !GENERAL.contains(&w.as_str()) && !server(w))).cloned()
     }
 
     fn nothing(&self, word: &str) -> Meant {

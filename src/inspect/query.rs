@@ -14,6 +14,9 @@ mod logs;
 
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use status::overview;
 
 pub(super) use logs::evidence_of;
@@ -94,6 +97,13 @@ pub async fn query(app: &App, frame: &Frame, text: &str) -> Result<Answer, Failu
     if let Some(place) = question.words.iter().find(|w| region(w)).cloned() {
         return Ok(status::in_region(&question, &place));
     }
+    // "the load balancer" speaks of no load.
+    let load = question.words.iter().filter(|w| w.as_str() == "load").count() == 1 && super::words::says(&question.words, "load balancer");
+    let other = ["cpu", "memory", "ram", "traffic", "requests", "connections", "usage", "latency", "metrics", "bandwidth", "disk"];
+    let facet = match facet {
+        Facet::Metrics if load && !question.words.iter().any(|w| other.contains(&w.as_str())) => Facet::Status,
+        facet => facet,
+    };
     match facet {
         Facet::Configuration => configuration::configuration(&question).await,
         Facet::Endpoints => Ok(endpoints::endpoints(&question)),

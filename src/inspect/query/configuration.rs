@@ -90,7 +90,7 @@ fn from(q: &Question<'_>, p: &Provenance) -> String {
         Provenance::Default { reason } => format!("default: {}", guest(q.app, reason, 100)),
         Provenance::Generated => "generated".into(),
         Provenance::Assumed { model } => format!("assumed by {model}"),
-        Provenance::Given => "given".into(),
+        Provenance::Given => "given on the command line or in a review".into(),
     }
 }
 

@@ -262,13 +262,19 @@ async fn resources(q: &Question<'_>, found: &[(DeploymentName, Address)], called
     }
     let bad: Vec<&Address> = seen.iter().filter(|(_, s)| s.condition.is_trouble()).map(|(_, s)| &s.recorded.address).collect();
     let dark = seen.iter().filter(|(_, s)| s.condition.is_dark()).count();
+    let addresses: Vec<&Address> = seen.iter().map(|(_, s)| &s.recorded.address).collect();
     let mut headline = if by_name {
         format!("{}{} are called {called}", verdict(q, bad.is_empty()), count(seen.len(), "resource", "resources"))
     } else {
-        format!("{}{} resources are what \"{called}\" means", verdict(q, bad.is_empty()), seen.len())
+        format!(
+            "{}{} for \"{called}\": {}",
+            verdict(q, bad.is_empty()),
+            count(seen.len(), "resource", "resources"),
+            list(&names(&addresses), 6)
+        )
     };
     headline.push_str(&match (bad.len(), dark) {
-        (0, 0) => ", and all are well.".to_owned(),
+        (0, 0) => "; all are well.".to_owned(),
         (0, n) => format!("; of {n} it is not known how they are."),
         _ => format!(
             "; {} in trouble.",
