@@ -203,8 +203,8 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
         Some(Intent::Deploy) => deploy(app, talk, frame, text).await,
         Some(Intent::Modify) => modify(app, talk, frame, text).await,
         Some(Intent::Query) if frame.facet == Some(Facet::Impact) => impact(app, &frame, text).await,
-        Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame).await?) })),
-        Some(Intent::Troubleshoot) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::troubleshoot(app, &frame).await?) })),
+        Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame, text).await?) })),
+        Some(Intent::Troubleshoot) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::troubleshoot(app, &frame, text).await?) })),
         None => Ok(say("That was not understood. Say what you want deployed, changed, shown or explained; `/help` shows examples.")),
     }
 }

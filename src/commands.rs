@@ -641,11 +641,19 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
         written.record(&report, suite.name == "model");
         if !out.json {
             out.screen.print(&report.table(out.screen.style().width));
-            findings.iter().for_each(|f| out.screen.print(&{
-                let more = f.cases.len().saturating_sub(10);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{:?}  {}  {}  ({}{more})\n", f.level, f.code, f.text, f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" "))
-            }));
+            findings.iter().for_each(|f| {
+                out.screen.print(&{
+                    let more = f.cases.len().saturating_sub(10);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!(
+                        "{:?}  {}  {}  ({}{more})\n",
+                        f.level,
+                        f.code,
+                        f.text,
+                        f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                })
+            });
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }

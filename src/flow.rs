@@ -98,7 +98,10 @@ pub async fn from_pattern(
     request: String,
 ) -> Result<Draft, Failure> {
     let entry = app.catalog().get(name)?;
-    let available = Available::from_types(&app.types().await);
+    let mut available = Available::from_types(&app.types().await);
+    if entry.pattern.file.text.contains("exists(") {
+        available = available.with_existing(existing(app).await);
+    }
     let setting = pattern::bind::Setting { available, deployment };
     let bound = match pattern::bind(&entry.pattern, said, &setting) {
         Ok(bound) => bound,
@@ -115,6 +118,16 @@ pub async fn from_pattern(
     wanted.recipe.provenance = serde_json::to_value(&bound).unwrap_or(Value::Null);
     wanted.bound = Some(bound);
     Ok(Draft::Ready(Box::new(wanted)))
+}
+
+/// Every address that a deployment recorded or that a server lists now: patterns may ask whether something is there.
+async fn existing(app: &App) -> Vec<Address> {
+    let lists = futures::future::join_all(app.servers().iter().map(|s| async move { (s.name().clone(), s.list(None).await) })).await;
+    lists
+        .into_iter()
+        .filter_map(|(server, list)| list.ok().map(|all| (server, all)))
+        .flat_map(|(server, all)| all.into_iter().filter_map(move |l| Some(Address::new(server.clone(), l.kind, l.name.parse().ok()?))))
+        .collect()
 }
 
 /// The last template of a deployment with other parameters, or planned again as it is.
