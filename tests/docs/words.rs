@@ -1,5 +1,7 @@
 //! One word per concept: the rejected ones do not occur where people read.
 
+use std::sync::LazyLock;
+
 use regex::Regex;
 
 use crate::support::env::{TestEnv, repository};
@@ -29,11 +31,14 @@ const ALLOWED: [&str; 8] = [
     "stack overflow",
 ];
 
+static WORDS: LazyLock<Vec<(Regex, &str)>> =
+    LazyLock::new(|| REJECTED.iter().map(|(word, instead)| (Regex::new(&format!("(?i){word}")).unwrap(), *instead)).collect());
+
 fn check(place: &str, text: &str, breaches: &mut Vec<String>) {
     for (n, line) in text.lines().enumerate() {
         let line = ALLOWED.iter().fold(line.to_owned(), |line, word| line.replace(word, ""));
-        for (word, instead) in REJECTED {
-            if Regex::new(&format!("(?i){word}")).unwrap().is_match(&line) {
+        for (word, instead) in WORDS.iter() {
+            if word.is_match(&line) {
                 breaches.push(format!("{place}:{}: say {instead}: {}", n + 1, line.trim()));
             }
         }
