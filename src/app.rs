@@ -20,7 +20,6 @@ use crate::{
     diagnostic::{Diagnostic, Failure},
     domain::{Action, Address, Clock, DeploymentName, Scope, ServerName, Timestamp, ToolName},
     event::{Event, Sink},
-    flow::RunOptions,
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
     llm::{
         Budget,
@@ -194,7 +193,7 @@ impl App {
     }
 
     /// The types of every server that answers.
-    pub async fn types(&self) -> crate::flow::Types {
+    pub async fn types(&self) -> crate::mcp::Types {
         let asked = futures::future::join_all(self.servers.iter().map(|s| async move { (s.name().clone(), s.types().await) })).await;
         asked.into_iter().filter_map(|(name, types)| types.ok().map(|t| (name, t))).collect()
     }
@@ -312,7 +311,7 @@ impl App {
 
     /// Standard input, whole.
     pub fn stdin_text(&self) -> Result<String, Failure> {
-        std::io::read_to_string(std::io::stdin().lock()).map_err(|e| crate::flow::usage(&format!("standard input cannot be read: {e}")))
+        std::io::read_to_string(std::io::stdin().lock()).map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
     }
 
     /// The tool that an action would call.
@@ -367,7 +366,7 @@ impl App {
     }
 
     /// Bounds of a run, from the settings.
-    pub fn apply_options(&self, options: RunOptions) -> apply::Options {
+    pub fn apply_options(&self, options: apply::RunOptions) -> apply::Options {
         let config = self.config();
         apply::Options {
             per_server: config.per_server,
@@ -392,6 +391,7 @@ impl App {
     /// Ends the connections.
     pub async fn close(&self) {
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
+        self.store.close().await;
     }
 }
 

@@ -36,6 +36,15 @@ mod wave;
 use step::Report;
 pub use step::Timing;
 
+/// How to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Hold after this wave.
+    pub hold_after: Option<usize>,
+    /// Begin no wave before the one before it has ended.
+    pub strict_waves: bool,
+}
+
 /// How a run is bounded and who may stop it.
 pub struct Options {
     /// Calls in flight on one server.

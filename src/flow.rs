@@ -2,7 +2,7 @@
 //!
 //! Deploy, modify, rollback, undo, destroy and runbooks only differ in what they want; from there on there is one road.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -16,7 +16,6 @@ use crate::{
     domain::{Action, Address, DeploymentName, ServerName, TypeDef},
     event::{Event, RunSummary},
     intent::{Provenance, Question, Said},
-    mcp::TypeTable,
     pattern::{self, Available, Bound},
     plan::{
         FORMAT, ParameterNote, Plan, Shown,
@@ -29,6 +28,9 @@ use crate::{
     store::{Gone, Recipe, RunEnd, RunHeader, RunId, RunKind, Snapshot, StoredPlan, Unsettled},
     template::{Template, check::check},
 };
+
+// Said and wanted by those who call the line.
+pub use crate::{apply::RunOptions, diagnostic::usage, mcp::Types};
 
 /// What is wanted, from wherever it came.
 #[derive(Debug, Clone)]
@@ -223,7 +225,7 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
     let template = &wanted.template;
     let others = app.others();
     let seen = observe(app.servers(), template, snapshot, &others, app.sink()).await;
-    let mut problems = check(template, &seen.types, &seen);
+    let mut problems = check(template, &registered(app, &seen), &seen);
     let unreachable = needed_unreachable(template, snapshot, &seen);
     if !unreachable.is_empty() {
         // What an unreachable server would have said cannot be wrong.
@@ -269,6 +271,15 @@ fn generated_secrets(wanted: &Wanted) -> Vec<String> {
         crate::plan::refresh::secrets_of(&p.value, &mut names);
     }
     names.into_iter().collect()
+}
+
+/// The types of the servers that answered. Those that nothing asked for stand there by name, so that a near miss can be told.
+fn registered(app: &App, seen: &Observed) -> Types {
+    let mut types = seen.types.clone();
+    for name in app.servers().names().filter(|n| !seen.unreachable.contains_key(*n)) {
+        types.entry(name.clone()).or_default();
+    }
+    types
 }
 
 /// Servers that did not answer and without which nothing can be said.
@@ -436,15 +447,6 @@ pub async fn load(app: &App, path: &Path) -> Result<Review, Failure> {
 }
 
 // ── apply ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Hold after this wave.
-    pub hold_after: Option<usize>,
-    /// Begin no wave before the one before it has ended.
-    pub strict_waves: bool,
-}
 
 /// Carries out an approved plan under the deployment's lock.
 pub async fn apply(app: &App, approved: ApprovedPlan, options: RunOptions) -> Result<RunSummary, Failure> {
@@ -707,16 +709,6 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
     }
 }
 
-/// A usage error with one sentence.
-pub fn usage(detail: &str) -> Failure {
-    Failure::from(
-        Diagnostic::error("usage", "The command cannot be understood")
-            .detail(format!("{detail}."))
-            .state("Nothing was done.")
-            .exit(ExitClass::Usage),
-    )
-}
-
 /// Parses `key=value` pairs; a value that is JSON is taken as such, anything else as text.
 pub fn pairs(all: &[String]) -> Result<IndexMap<String, Value>, Failure> {
     all.iter()
@@ -774,9 +766,6 @@ pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<cra
         pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
-
-/// Types of all servers that answer.
-pub type Types = BTreeMap<ServerName, Arc<TypeTable>>;
 
 /// Finds `server:type` among the types.
 pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'t TypeDef), Failure> {
