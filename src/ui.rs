@@ -100,12 +100,29 @@ pub struct Screen {
     pub style: Style,
     /// Whether it is a terminal, where lines can be drawn over.
     pub terminal: bool,
+    measure: Option<fn() -> Option<usize>>,
 }
 
 impl Screen {
     /// Wraps a writer.
     pub fn new(out: Box<dyn Write + Send>, style: Style, terminal: bool) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), style, terminal }
+        Self { out: Arc::new(Mutex::new(out)), style, terminal, measure: None }
+    }
+
+    /// How to render for it now: a terminal may have another width than when it was opened.
+    pub fn now(&self) -> Style {
+        let columns = self.measure.and_then(|measure| measure());
+        Style { width: columns.map_or(self.style.width, |c| c.clamp(NARROWEST, WIDEST)), ..self.style }
+    }
+
+    /// The same screen, with the style that it has now.
+    pub fn remeasured(&self) -> Self {
+        Self { style: self.now(), ..self.clone() }
+    }
+
+    /// The same screen, written to through something that stands before it.
+    pub fn through(&self, out: Box<dyn Write + Send>) -> Self {
+        Self { out: Arc::new(Mutex::new(out)), ..self.clone() }
     }
 
     /// Writes a text and flushes. A reader that went away is no error: the work goes on and is recorded in the journal.
@@ -114,6 +131,10 @@ impl Screen {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 }
+
+/// Bounds of the width that is rendered for.
+const NARROWEST: usize = 40;
+const WIDEST: usize = 200;
 
 /// Decides how to render for a stream. `env` is the environment as the caller read it.
 pub fn style_for(terminal: bool, columns: Option<usize>, choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Style {
@@ -126,16 +147,16 @@ pub fn style_for(terminal: bool, columns: Option<usize>, choice: ColorChoice, en
     };
     let asked = env("COLUMNS").and_then(|c| c.trim().parse().ok());
     let width = columns.filter(|c| *c > 0).or(asked).unwrap_or(Style::PLAIN.width);
-    Style { color, width: width.clamp(40, 200) }
+    Style { color, width: width.clamp(NARROWEST, WIDEST) }
 }
 
 /// Opens a stream of this process as a [`Screen`].
 pub fn open(stream: Stream, choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Screen {
-    let (terminal, columns) = match stream {
-        Stream::Out => (std::io::stdout().is_terminal(), columns(std::io::stdout())),
-        Stream::Err => (std::io::stderr().is_terminal(), columns(std::io::stderr())),
+    let (terminal, measure): (bool, fn() -> Option<usize>) = match stream {
+        Stream::Out => (std::io::stdout().is_terminal(), || columns(std::io::stdout())),
+        Stream::Err => (std::io::stderr().is_terminal(), || columns(std::io::stderr())),
     };
-    let style = style_for(terminal, columns, choice, env);
+    let style = style_for(terminal, measure(), choice, env);
     // On Windows' old consoles the stream turns escape sequences into calls; elsewhere it passes them through.
     let colour = if style.color { anstream::ColorChoice::AlwaysAnsi } else { anstream::ColorChoice::Never };
     let drawn = terminal && env("TERM").as_deref() != Some("dumb");
@@ -144,7 +165,7 @@ pub fn open(stream: Stream, choice: ColorChoice, env: &dyn Fn(&str) -> Option<St
         Stream::Out => Box::new(anstream::AutoStream::new(std::io::stdout(), colour)),
         Stream::Err => Box::new(anstream::AutoStream::new(std::io::stderr(), colour)),
     };
-    Screen::new(out, style, drawn)
+    Screen { measure: terminal.then_some(measure), ..Screen::new(out, style, drawn) }
 }
 
 /// Columns of the terminal behind a stream.

@@ -48,8 +48,8 @@ struct State {
     working: Option<Working>,
     steps: usize,
     ended: usize,
-    /// Lines of the live region that stand on the screen.
-    drawn: usize,
+    /// Columns of each line of the live region that stands on the screen.
+    drawn: Vec<usize>,
     drawn_at: Option<Duration>,
 }
 
@@ -119,7 +119,10 @@ impl HumanSink {
     pub fn clear(&self) {
         let mut state = self.lock();
         state.working = None;
-        self.screen.print(&erase(std::mem::take(&mut state.drawn)));
+        let gone = erase(&std::mem::take(&mut state.drawn), self.screen.now().width);
+        if !gone.is_empty() {
+            self.screen.print(&gone);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -128,7 +131,7 @@ impl HumanSink {
 
     fn print(&self, page: &Page) {
         if !page.lines.is_empty() {
-            self.screen.print(&page.render(&self.screen.style));
+            self.screen.print(&page.render(&self.screen.now()));
         }
     }
 
@@ -138,11 +141,12 @@ impl HumanSink {
             self.print(&page);
             return;
         }
-        let live = live(state, now, self.screen.style.width.saturating_sub(1));
-        let mut text = erase(state.drawn);
-        text.push_str(&page.render(&self.screen.style));
-        text.push_str(&live.render(&self.screen.style));
-        state.drawn = live.lines.len();
+        let style = self.screen.now();
+        let live = live(state, now, style.width.saturating_sub(1));
+        let mut text = erase(&state.drawn, style.width);
+        text.push_str(&page.render(&style));
+        text.push_str(&live.render(&style));
+        state.drawn = live.lines.iter().map(Line::width).collect();
         state.drawn_at = Some(now);
         if !text.is_empty() {
             self.screen.print(&text);
@@ -150,7 +154,7 @@ impl HumanSink {
     }
 
     fn take(&self, state: &mut State, event: Event, now: Duration, page: &mut Page) {
-        let style = &self.screen.style;
+        let style = &self.screen.now();
         let terminal = self.screen.terminal;
         match event {
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
@@ -161,7 +165,7 @@ impl HumanSink {
                 state.working = (done < total).then_some(Working { what, done, total, began, beat });
             }
             Event::RunStarted { deployment, plan, steps, waves, .. } => {
-                *state = State { drawn: state.drawn, steps, ..State::default() };
+                *state = State { drawn: std::mem::take(&mut state.drawn), steps, ..State::default() };
                 let size = format!("{} in {}", count(steps, "step", "steps"), count(waves, "wave", "waves"));
                 page.flow(Line::of(Tone::Bold, &format!("{deployment} · plan {plan} · {size}")), style, 2);
             }
@@ -226,7 +230,7 @@ impl HumanSink {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.working.is_none() && self.drawn == 0
+        self.running.is_empty() && self.working.is_none() && self.drawn.is_empty()
     }
 }
 
@@ -243,9 +247,26 @@ impl Sink for HumanSink {
     }
 }
 
-/// Moves up over `lines` lines and erases them.
-fn erase(lines: usize) -> String {
-    if lines == 0 { String::new() } else { format!("\r\u{1b}[{lines}A\u{1b}[J") }
+/// Moves up over lines and erases them. Lines of a window that was made narrower have been broken by the terminal.
+fn erase(drawn: &[usize], columns: usize) -> String {
+    let rows: usize = drawn.iter().map(|width| width.div_ceil(columns.max(1)).max(1)).sum();
+    if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
+}
+
+/// Another stream of the same terminal: what is written to it takes the live region off the screen first.
+pub fn above(screen: &Screen, live: Arc<HumanSink>) -> Screen {
+    struct Above(Arc<HumanSink>, Screen);
+    impl std::io::Write for Above {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.clear();
+            self.1.print(&String::from_utf8_lossy(bytes));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    screen.through(Box::new(Above(live, screen.clone())))
 }
 
 /// Text that another face has rendered already, colour included.

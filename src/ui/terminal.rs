@@ -1,6 +1,6 @@
 //! The person at a terminal: shows a review, reads the answer, and is the only maker of a [`KeyPress`].
 //!
-//! Lines come from a [`ReadLine`] that is handed in (the REPL's editor, or [`StdinLines`]). What was typed before the review stood on the
+//! Lines come from a [`ReadLine`] that is handed in (the editor of the REPL). What was typed before the review stood on the
 //! screen is thrown away, so a paste or an impatient key cannot approve what nobody has read.
 
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub trait ReadLine: Send + Sync {
 
     /// Throws away what was typed before now.
     fn forget_typed(&self) {}
+
+    /// Names of the parameters that an edit may set, for completion.
+    fn offer(&self, _parameters: Vec<String>) {}
 }
 
 /// A person at a terminal.
@@ -57,8 +60,8 @@ impl Terminal {
 
     fn say(&self, tone: Tone, text: &str) {
         let mut page = Page::default();
-        page.flow(Line::of(tone, text), &self.screen.style, 2);
-        self.write(&page.render(&self.screen.style));
+        page.flow(Line::of(tone, text), &self.screen.now(), 2);
+        self.write(&page.render(&self.screen.now()));
     }
 
     /// What is asked, and what must be typed to approve.
@@ -119,6 +122,7 @@ impl Human for Terminal {
             Wanted::Name(name) => format!("Type {name} to go on, or {PROMPT_DENIED}"),
             Wanted::Nothing => PROMPT_DENIED.to_owned(),
         };
+        self.lines.offer(review.plan.parameters.iter().map(|p| p.name.clone()).collect());
         self.lines.forget_typed();
         while let Some(typed) = self.lines.read_line(&prompt).await {
             if matches!(&wanted, Wanted::Name(name) if typed.trim() == name) {
@@ -145,16 +149,16 @@ impl Human for Terminal {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.write(&face::render(review, level, &self.screen.style));
+        self.write(&face::render(review, level, &self.screen.now()));
     }
 
     async fn ask(&self, question: &Question) -> Option<String> {
         let mut page = Page::default();
-        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.style, 2);
+        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.now(), 2);
         for (n, choice) in question.choices.iter().enumerate() {
-            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.style, 5);
+            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.now(), 5);
         }
-        self.write(&page.render(&self.screen.style));
+        self.write(&page.render(&self.screen.now()));
         let typed = self.lines.read_line("> ").await?;
         let typed = typed.trim();
         if typed.is_empty() {
@@ -163,6 +167,19 @@ impl Human for Terminal {
         let by_number = || typed.parse::<usize>().ok().and_then(|n| question.choices.get(n.checked_sub(1)?));
         let chosen = if question.choices.iter().any(|c| c == typed) { None } else { by_number() };
         Some(chosen.cloned().unwrap_or_else(|| typed.to_owned()))
+    }
+
+    async fn go_on(&self, wave: usize) -> bool {
+        self.write("");
+        self.lines.forget_typed();
+        loop {
+            let typed = self.lines.read_line(&format!("Wave {wave} is done. Go on? [y/n] ")).await;
+            match typed.as_deref().map(parse_answer) {
+                Some(ParsedAnswer::Yes) => return true,
+                Some(ParsedAnswer::No) | None => return false,
+                Some(_) => self.say(Tone::Dim, "y goes on with the next wave; n ends the run here."),
+            }
+        }
     }
 }
 
@@ -190,45 +207,10 @@ impl Human for Nobody {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.screen.print(&face::render(review, level, &self.screen.style));
+        self.screen.print(&face::render(review, level, &self.screen.now()));
     }
 
     async fn ask(&self, _: &Question) -> Option<String> {
         None
-    }
-}
-
-/// The longest line that is read from a terminal, in bytes.
-const LONGEST: u64 = 64 * 1024;
-
-/// Lines from this process's terminal, without an editor.
-pub struct StdinLines {
-    screen: Screen,
-}
-
-impl StdinLines {
-    /// Reads from standard input if that is a terminal; the prompt goes to `screen`.
-    pub fn open(screen: Screen) -> Option<Self> {
-        std::io::IsTerminal::is_terminal(&std::io::stdin()).then_some(Self { screen })
-    }
-}
-
-#[async_trait]
-impl ReadLine for StdinLines {
-    async fn read_line(&self, prompt: &str) -> Option<String> {
-        self.screen.print(prompt);
-        let (give, take) = tokio::sync::oneshot::channel();
-        // A thread of its own: a runtime waits for its blocking tasks at the end, and this one may wait for a key for ever.
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let read = std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), LONGEST), &mut text);
-            let _ = give.send(matches!(read, Ok(n) if n > 0).then_some(text));
-        });
-        take.await.ok().flatten()
-    }
-
-    #[cfg(unix)]
-    fn forget_typed(&self) {
-        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
     }
 }
