@@ -338,8 +338,8 @@ async fn take(app: &App, out: &Out, talk: &mut Conversation, text: &str) -> Resu
     if text.len() > LONGEST {
         return Err(flow::usage("this is longer than a megabyte; put it into a file and say `/plan FILE`"));
     }
-    if text.trim_start().starts_with('/') {
-        return match slash::read(text)? {
+    if let Some(command) = slash::command(text) {
+        return match slash::read(command)? {
             Asked::Own(own) => do_own(app, out, talk, own).await,
             Asked::Line(cli) => line(app, out, &cli).await,
             Asked::Words(words) => Ok(Did::Said(words)),

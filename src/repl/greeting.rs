@@ -12,11 +12,10 @@ use super::session::Earlier;
 /// The lines, plain.
 pub async fn greeting(app: &App, earlier: Option<&Earlier>) -> Result<Vec<(Tone, String)>, Failure> {
     let deployments = app.store().deployments(Gone::Hidden).await?;
-    let mut lines = vec![(
-        Tone::Title,
-        format!("Swell {} · say what you want; you see the plan first, and nothing runs without your yes", env!("CARGO_PKG_VERSION")),
-    )];
-    lines.push((Tone::Plain, format!("{} · parser {} · {}", servers(app), parser(app), deployed(&deployments))));
+    let mut lines =
+        vec![(Tone::Title, format!("Swell {} · you see every plan first, and nothing runs without your yes", env!("CARGO_PKG_VERSION")))];
+    lines.extend(servers(app).into_iter().map(|text| (Tone::Plain, text)));
+    lines.push((Tone::Plain, format!("parser   {} · {}", parser(app), deployed(&deployments))));
     if app.flags().read_only {
         lines.push((Tone::Warn, "this session only reads (`--read-only`)".into()));
     }
@@ -26,9 +25,9 @@ pub async fn greeting(app: &App, earlier: Option<&Earlier>) -> Result<Vec<(Tone,
     }
     let example = match deployments.first() {
         None => "deploy WordPress with HA on blog.example.org".to_owned(),
-        Some(one) => format!("what is running?   or   why is {} unhealthy?", one.name),
+        Some(_) => "what is running?".to_owned(),
     };
-    lines.push((Tone::Dim, format!("try: {example}      /help for commands, Tab completes, Ctrl-D leaves")));
+    lines.push((Tone::Dim, format!("try      {example}   (/help says more)")));
     Ok(lines)
 }
 
@@ -45,19 +44,22 @@ pub enum Tone {
     Dim,
 }
 
-fn servers(app: &App) -> String {
+fn servers(app: &App) -> Vec<String> {
     let names = |simulated: bool| -> Vec<&str> {
         app.config().servers.iter().filter(|(_, s)| s.sandbox.is_some() == simulated).map(|(n, _)| n.as_str()).collect()
     };
     let (real, simulated) = (names(false), names(true));
-    let mut parts = Vec::new();
+    let mut lines = Vec::new();
     if !real.is_empty() {
-        parts.push(format!("servers {}", real.join(" ")));
+        lines.push(format!("servers  {}", real.join(" ")));
     }
     if !simulated.is_empty() {
-        parts.push(format!("simulated servers {} (nothing real is touched)", simulated.join(" ")));
+        lines.push(format!("servers  {} · simulated, nothing real is touched", simulated.join(" ")));
     }
-    if parts.is_empty() { "no servers: see `swell doctor`".into() } else { parts.join(" · ") }
+    if lines.is_empty() {
+        lines.push("servers  none: see `swell doctor`".into());
+    }
+    lines
 }
 
 /// The name of the parser that answers.

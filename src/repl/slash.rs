@@ -148,7 +148,17 @@ const fn line(
     Slash { name, args, takes, help, like: Like::Line { bare, with } }
 }
 
-/// Reads a line that begins with a slash.
+/// The command in a line, if it is one. Commands are given as `swell show blog` in what Swell says, so they can be typed like that, too.
+pub fn command(text: &str) -> Option<&str> {
+    let text = text.trim();
+    if let Some(rest) = text.strip_prefix("swell ") {
+        let first = rest.split_whitespace().next()?;
+        return Cli::command().get_subcommands().any(|c| c.get_name() == first).then_some(rest);
+    }
+    text.starts_with('/').then_some(text)
+}
+
+/// Reads a command, with or without its slash.
 pub fn read(text: &str) -> Result<Asked, Failure> {
     let text = text.trim().trim_start_matches('/');
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -303,6 +313,14 @@ mod tests {
         assert!(hint("/plan -f -").contains("usage") || hint("/plan -").contains("standard input"));
         assert!(hint("/secrets set x").contains("shell of its own"));
         assert!(matches!(read("/graph --help"), Ok(Asked::Words(_))));
+    }
+
+    #[test]
+    fn a_command_line_can_be_typed_as_it_is_shown() {
+        assert_eq!(command(" swell destroy blog "), Some("destroy blog"));
+        assert_eq!(command("/destroy blog"), Some("/destroy blog"));
+        assert_eq!(command("swell the web tier to 4"), None);
+        assert_eq!(command("destroy blog"), None);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const PROMPT: &str = "Apply? [y]es  [n]o  [d]etails  [g]raph  [e]dit name=va
 /// The same where a policy denies the plan.
 pub const PROMPT_DENIED: &str = "[n]o  [d]etails  [g]raph  [e]dit name=value  [s]ave  or say what to change: ";
 
+/// How many columns a prompt leaves for the answer.
+const ROOM_TO_TYPE: usize = 8;
+
 /// Where a person's lines come from. Only something that reads a real terminal may implement it outside of tests.
 #[async_trait]
 pub trait ReadLine: Send + Sync {
@@ -62,6 +65,22 @@ impl Terminal {
         let mut page = Page::default();
         page.flow(Line::of(tone, text), &self.screen.now(), 2);
         self.write(&page.render(&self.screen.now()));
+    }
+
+    /// A prompt that would be broken at the edge loses what it offers to a line of its own.
+    fn short(&self, prompt: String) -> String {
+        let style = self.screen.now();
+        if super::lines::width(&prompt) + ROOM_TO_TYPE <= style.width {
+            return prompt;
+        }
+        let (asked, offered) = prompt.split_at(prompt.find('[').unwrap_or(0));
+        let mut page = Page::default();
+        page.flow(Line::of(Tone::Dim, offered.trim_end_matches([' ', ':'])), &style, 2);
+        self.write(&page.render(&style));
+        match asked.trim_end_matches(", or ").trim() {
+            "" => "> ".to_owned(),
+            asked => format!("{asked} "),
+        }
     }
 
     /// What is asked, and what must be typed to approve.
@@ -122,6 +141,7 @@ impl Human for Terminal {
             Wanted::Name(name) => format!("Type {name} to go on, or {PROMPT_DENIED}"),
             Wanted::Nothing => PROMPT_DENIED.to_owned(),
         };
+        let prompt = self.short(prompt);
         self.lines.offer(review.plan.parameters.iter().map(|p| p.name.clone()).collect());
         self.lines.forget_typed();
         while let Some(typed) = self.lines.read_line(&prompt).await {
