@@ -88,7 +88,21 @@ pub struct ApprovedPlan {
     plan: Plan,
     digest: String,
     how: String,
+    resumes: bool,
     expires: Timestamp,
+}
+
+/// What an approved plan is taken apart into.
+#[derive(Debug)]
+pub struct Consumed {
+    /// The plan.
+    pub plan: Plan,
+    /// Its digest.
+    pub digest: String,
+    /// How it was approved, for the journal.
+    pub how: String,
+    /// It is the rest of a run that was stopped.
+    pub resumes: bool,
 }
 
 impl ApprovedPlan {
@@ -108,11 +122,11 @@ impl ApprovedPlan {
     }
 
     /// Takes the plan out; checks that the approval has not expired.
-    pub fn consume(self, now: Timestamp) -> Result<(Plan, String, String), ApprovalError> {
+    pub fn consume(self, now: Timestamp) -> Result<Consumed, ApprovalError> {
         if now > self.expires {
             return Err(ApprovalError::Expired { short: self.plan.short() });
         }
-        Ok((self.plan, self.digest, self.how))
+        Ok(Consumed { plan: self.plan, digest: self.digest, how: self.how, resumes: self.resumes })
     }
 }
 
@@ -204,6 +218,7 @@ pub fn approve(review: &Review, consent: Consent, now: Timestamp) -> Result<Appr
     }
     let loses_data = plan.losses().next().is_some();
     let too_much = |allowed| ApprovalError::TooMuch { destroys: plan.destroys(), allowed, loses_data };
+    let resumes = matches!(consent, Consent::Resumed { .. });
     let how = match consent {
         Consent::KeyPress { key, shown } => {
             if shown != digest {
@@ -251,7 +266,7 @@ pub fn approve(review: &Review, consent: Consent, now: Timestamp) -> Result<Appr
         }
     };
     let expires = now.checked_add(jiff::SignedDuration::from_mins(i64::try_from(VALID_MINUTES).unwrap_or(30))).unwrap_or(now);
-    Ok(ApprovedPlan { plan: plan.clone(), digest, how, expires })
+    Ok(ApprovedPlan { plan: plan.clone(), digest, how, resumes, expires })
 }
 
 /// Whether a step of the rest is (a part of) one that was approved: the same resource towards the same wanted properties.

@@ -26,7 +26,7 @@ use crate::{
     review::Level,
     sandbox,
     store::{Gone, RunKind},
-    ui::{self, Screen, graph::Picture, table::Table},
+    ui::{self, Screen, graph::Picture},
 };
 
 /// What a command needs besides the app: where data goes, and in which form.
@@ -64,7 +64,7 @@ impl Out {
 
     /// A table.
     pub fn table(&self, head: &[&str], rows: Vec<Vec<String>>) -> String {
-        Table::new(head).rows(rows).render(&self.screen.style)
+        ui::list::table(head, rows, &self.screen.style())
     }
 }
 
@@ -82,7 +82,8 @@ pub async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         (_, Some(pattern)) => {
             let values = parameters(&args.params, args.params_file.as_deref())?;
             let name = args.name.as_deref().map(deployment).transpose()?;
-            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("swell plan --pattern {pattern}")).await?)?
+            let said: Vec<String> = args.params.iter().map(|p| crate::llm::scrub::scrub(p).text).collect();
+            ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("pattern {pattern} {}", said.join(" "))).await?)?
         }
         _ => {
             let name = flow::which(app, args.deployment.as_deref()).await?;
@@ -91,7 +92,7 @@ pub async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
             }
             let Some(snapshot) = app.store().latest(&name).await? else { return Err(flow::no_deployment(app, name.as_str()).await) };
             let changed = flow::given(parameters(&args.params, args.params_file.as_deref())?);
-            ready(flow::from_deployment(app, &snapshot, changed, format!("swell plan {name}")).await?)?
+            ready(flow::from_deployment(app, &snapshot, changed, format!("{name}, as last wanted")).await?)?
         }
     };
     Ok(Wanted { foreign, ..wanted })
@@ -135,7 +136,7 @@ pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
         flow::save(&review, file)?;
     }
     let level = if args.details { Level::Details } else { Level::Brief };
-    out.data(&ui::json::review(&review), || ui::review::render(&review, level, &out.screen.style));
+    out.data(&ui::json::review(&review), || ui::review::render(&review, level, &out.screen.style()));
     Ok(if args.exit_code && !review.plan.is_empty() { CHANGES } else { DONE })
 }
 
@@ -297,7 +298,7 @@ pub async fn drift(app: &App, out: &Out, args: &DriftArgs) -> Exit {
     for name in names {
         all.insert(name.to_string(), flow::drift(app, &name).await?);
     }
-    out.data(&all, || ui::show::drift(&all, &out.screen.style));
+    out.data(&all, || ui::list::drift(&all, &out.screen.style()));
     let found = all.values().any(|d| !d.is_empty());
     Ok(if args.exit_code && found { CHANGES } else { DONE })
 }
@@ -333,7 +334,7 @@ pub async fn history(app: &App, out: &Out, args: &HistoryArgs) -> Exit {
         runs.extend(app.store().runs(name).await?);
     }
     runs.sort_by_key(|r| (r.began_at, r.header.id.clone()));
-    out.data(&runs, || ui::show::history(&runs, &out.screen.style));
+    out.data(&runs, || ui::show::history(&runs, &out.screen.style()));
     Ok(DONE)
 }
 
@@ -342,7 +343,7 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
     match args.subject.as_deref() {
         None => {
             let answer = inspect::overview(app).await?;
-            out.data(&answer.data, || ui::show::answer(&answer, &out.screen.style));
+            out.data(&answer.data, || ui::list::answer(&answer, &out.screen.style()));
         }
         Some(text) if text.contains(':') => {
             let address: Address = text.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
@@ -351,7 +352,11 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
                 return Err(flow::not_recorded(&address));
             }
             let found: Vec<_> = found.into_iter().map(|(d, r)| (d.to_string(), r)).collect();
-            out.data(&found, || found.iter().map(|(d, r)| ui::show::resource(d, r, &out.screen.style)).collect());
+            out.data(&found, || {
+                let mut page = ui::lines::Page::default();
+                found.iter().for_each(|(_, r)| ui::show::resource(r, &out.screen.style(), &mut page));
+                page.render(&out.screen.style())
+            });
         }
         Some(name) => {
             let name = flow::which(app, Some(name)).await?;
@@ -359,7 +364,7 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
                 Some(n) => flow::older(app, &name, Some(n)).await?,
                 None => app.store().latest(&name).await?.ok_or_else(|| flow::usage(&format!("`{name}` has no snapshot")))?,
             };
-            out.data(&snapshot, || ui::show::snapshot(&snapshot, &out.screen.style));
+            out.data(&snapshot, || ui::show::snapshot(&snapshot, Level::Brief, &out.screen.style()));
         }
     }
     Ok(DONE)
@@ -369,7 +374,7 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
 pub async fn outputs(app: &App, out: &Out, args: &OneDeployment) -> Exit {
     let name = flow::which(app, args.deployment.as_deref()).await?;
     let outputs = app.store().latest(&name).await?.map(|s| s.outputs).unwrap_or_default();
-    out.data(&outputs, || ui::show::outputs(&outputs, &out.screen.style));
+    out.data(&outputs, || ui::show::outputs(&outputs, &out.screen.style()));
     Ok(DONE)
 }
 
@@ -395,7 +400,7 @@ pub async fn graph(app: &App, out: &Out, args: &GraphArgs) -> Exit {
         _ => args.format,
     };
     let text = match format {
-        GraphFormat::Text => ui::graph::tree(&picture, &out.screen.style).render(&out.screen.style),
+        GraphFormat::Text => ui::graph::tree(&picture, &out.screen.style()).render(&out.screen.style()),
         GraphFormat::Mermaid => ui::graph::text::mermaid(&picture),
         GraphFormat::Dot => ui::graph::text::dot(&picture),
         GraphFormat::Svg => ui::graph::svg::svg(&picture),
@@ -456,7 +461,7 @@ pub async fn types(app: &App, out: &Out, server: Option<&str>) -> Exit {
 pub async fn schema(app: &App, out: &Out, kind: &str) -> Exit {
     let types = app.types().await;
     let (server, def) = flow::find_type(&types, kind)?;
-    out.data(def, || ui::show::schema(server, def, &out.screen.style));
+    out.data(def, || ui::list::schema(server, def, &out.screen.style()));
     Ok(DONE)
 }
 
@@ -482,7 +487,7 @@ pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
         }
         ServersCommand::Doctor { server } => {
             let reports = inspect::doctor(app, server.as_deref()).await?;
-            out.data(&reports, || reports.iter().map(|r| ui::show::server_report(r, &out.screen.style)).collect());
+            out.data(&reports, || reports.iter().map(|r| ui::list::server_report(r, &out.screen.style())).collect());
             Ok(if reports.iter().all(|r| r.sound) { DONE } else { ExitClass::Refused.code() })
         }
     }
@@ -501,7 +506,7 @@ pub async fn patterns(app: &App, out: &Out, command: &PatternsCommand) -> Exit {
             let values = parameters(params, params_file.as_deref())?;
             let name = name.as_deref().map(deployment).transpose()?;
             let wanted = ready(flow::from_pattern(app, pattern, flow::given(values), name, String::new()).await?)?;
-            out.data(&wanted.template, || ui::show::template(&wanted.template));
+            out.data(&wanted.template, || ui::list::template(&wanted.template));
             Ok(DONE)
         }
     }
@@ -526,7 +531,7 @@ fn list_patterns(app: &App, out: &Out, runbooks: bool) -> Exit {
 
 fn show_pattern(app: &App, out: &Out, name: &str) -> Exit {
     let described = describe(&app.catalog().get(name)?.pattern);
-    out.data(&described, || ui::show::pattern(&described, &out.screen.style));
+    out.data(&described, || ui::list::pattern(&described, &out.screen.style()));
     Ok(DONE)
 }
 
@@ -630,7 +635,7 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
     let mut shut = false;
     for suite in &suites {
         let report = if suite.name == "model" {
-            let model = eval::ModelSuite::new(root, crate::llm::recording::Recordings::replay(root.join("recordings")))?;
+            let model = eval::Recorded::by_hand(root, crate::llm::recording::Recordings::replay(root.join("recordings")))?;
             let how = eval::Run { mode: "replay", clock: &std::time::Instant::now, before: &|case| model.before(case) };
             eval::run(suite, &model.parser, &how).await
         } else {
@@ -640,8 +645,20 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
         shut |= findings.iter().any(|f| f.level == eval::gate::Level::Failure);
         written.record(&report, suite.name == "model");
         if !out.json {
-            out.screen.print(&report.table(out.screen.style.width));
-            findings.iter().for_each(|f| out.screen.print(&format!("{:?}  {}  {}  ({})\n", f.level, f.code, f.text, f.cases.join(" "))));
+            out.screen.print(&report.table(out.screen.style().width));
+            findings.iter().for_each(|f| {
+                out.screen.print(&{
+                    let more = f.cases.len().saturating_sub(10);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!(
+                        "{:?}  {}  {}  ({}{more})\n",
+                        f.level,
+                        f.code,
+                        f.text,
+                        f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                })
+            });
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }
@@ -815,8 +832,8 @@ pub fn print_reply(out: &Out, reply: &chat::Reply) {
     }
     match reply {
         chat::Reply::Say { text } => out.screen.print(&format!("{text}\n")),
-        chat::Reply::Ask { question } => out.screen.print(&ui::show::question(question, &out.screen.style)),
-        chat::Reply::Answer { answer } => out.screen.print(&ui::show::answer(answer, &out.screen.style)),
+        chat::Reply::Ask { question } => out.screen.print(&ui::list::question(question, &out.screen.style())),
+        chat::Reply::Answer { answer } => out.screen.print(&ui::list::answer(answer, &out.screen.style())),
         chat::Reply::Planned { plan, deployment, .. } => {
             let text = format!(
                 "Plan {plan} for {deployment} is ready; nothing was changed. Apply it on a terminal, or plan to a file with `swell plan … --out` and apply that.\n"

@@ -15,7 +15,11 @@ use serde_json::{Value, json};
 use crate::{
     diagnostic::{Diagnostic, Explain, Failure},
     intent::{CatalogEntry, Parser, llm::LlmParser, prediction, world_from_case},
-    llm::{LlmError, prompt::Prompts, recording::Recordings},
+    llm::{
+        LlmError,
+        prompt::Prompts,
+        recording::{BY_HAND, Recordings},
+    },
 };
 
 pub mod case;
@@ -23,6 +27,8 @@ pub mod case;
 pub mod compare;
 
 pub mod gate;
+
+pub mod html;
 
 pub mod normal;
 
@@ -33,7 +39,7 @@ pub mod score;
 pub mod stats;
 
 pub use case::{Case, Suite};
-pub use compare::{Comparison, compare};
+pub use compare::{Comparison, Reliability, compare, reliability};
 pub use gate::{Baseline, Finding, gate};
 pub use report::{Report, Row};
 
@@ -172,25 +178,30 @@ async fn answer(id: &str, case: &Value, parser: &dyn Parser, clock: &(dyn Fn() -
     }
 }
 
-/// The suite `model`: replies written by hand, so that the whole model path is judged without a model.
-pub struct ModelSuite {
-    /// The parser in front of the recordings.
+/// The parser that asks a model, in front of recordings.
+pub struct Recorded {
+    /// The parser.
     pub parser: LlmParser,
     /// The recordings, to be told of each case.
     pub recordings: Arc<Recordings>,
 }
 
-impl ModelSuite {
-    /// Takes the recordings below `root` (`evals/`), with the catalogue that they were written against.
-    pub fn new(root: &Path, recordings: Recordings) -> Result<Self, EvalError> {
+impl Recorded {
+    /// The suite `model`: replies written by hand below `root` (`evals/`), with the catalogue that they were written against.
+    /// The whole model path is judged without a model.
+    pub fn by_hand(root: &Path, recordings: Recordings) -> Result<Self, EvalError> {
         let path = root.join("catalogue.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| EvalError::Unreadable { path: path.clone(), detail: e.to_string() })?;
-        let catalogue: Vec<CatalogEntry> =
-            serde_json::from_str(&text).map_err(|e| EvalError::Unreadable { path, detail: e.to_string() })?;
-        let recordings = Arc::new(recordings);
+        let unreadable = |detail: String| EvalError::Unreadable { path: path.clone(), detail };
+        let text = std::fs::read_to_string(&path).map_err(|e| unreadable(e.to_string()))?;
+        let catalogue: Vec<CatalogEntry> = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
         let prompts = Prompts::shipped().map_err(LlmError::from)?;
-        let parser = LlmParser::new(recordings.clone(), Arc::new(prompts), crate::llm::recording::BY_HAND, catalogue);
-        Ok(Self { parser, recordings })
+        Ok(Self::new(recordings, Arc::new(prompts), BY_HAND, catalogue))
+    }
+
+    /// A real model, recorded or replayed.
+    pub fn new(recordings: Recordings, prompts: Arc<Prompts>, model: &str, catalogue: impl Into<Arc<[CatalogEntry]>>) -> Self {
+        let recordings = Arc::new(recordings);
+        Self { parser: LlmParser::new(recordings.clone(), prompts, model, catalogue), recordings }
     }
 
     /// Says which case comes next.

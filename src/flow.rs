@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     apply,
-    approval::{ApprovedPlan, Consent, approve},
+    approval::{ApprovedPlan, Consent, Consumed, approve},
     desired,
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Action, Address, DeploymentName, ServerName, TypeDef},
@@ -86,7 +86,7 @@ pub fn from_file(app: &App, path: &Path, vars: &IndexMap<String, Value>, name: O
     if let Some(name) = name {
         template.name = name.parse::<DeploymentName>().map_err(|e| usage(&e.to_string()))?;
     }
-    Ok(of_template(template, RunKind::Apply, format!("swell plan -f {shown}")))
+    Ok(of_template(template, RunKind::Apply, format!("template {shown}")))
 }
 
 /// From a pattern and what was said about its parameters.
@@ -98,7 +98,10 @@ pub async fn from_pattern(
     request: String,
 ) -> Result<Draft, Failure> {
     let entry = app.catalog().get(name)?;
-    let available = Available::from_types(&app.types().await);
+    let mut available = Available::from_types(&app.types().await);
+    if entry.pattern.file.text.contains("exists(") {
+        available = available.with_existing(existing(app).await);
+    }
     let setting = pattern::bind::Setting { available, deployment };
     let bound = match pattern::bind(&entry.pattern, said, &setting) {
         Ok(bound) => bound,
@@ -115,6 +118,16 @@ pub async fn from_pattern(
     wanted.recipe.provenance = serde_json::to_value(&bound).unwrap_or(Value::Null);
     wanted.bound = Some(bound);
     Ok(Draft::Ready(Box::new(wanted)))
+}
+
+/// Every address that a deployment recorded or that a server lists now: patterns may ask whether something is there.
+async fn existing(app: &App) -> Vec<Address> {
+    let lists = futures::future::join_all(app.servers().iter().map(|s| async move { (s.name().clone(), s.list(None).await) })).await;
+    lists
+        .into_iter()
+        .filter_map(|(server, list)| list.ok().map(|all| (server, all)))
+        .flat_map(|(server, all)| all.into_iter().filter_map(move |l| Some(Address::new(server.clone(), l.kind, l.name.parse().ok()?))))
+        .collect()
 }
 
 /// The last template of a deployment with other parameters, or planned again as it is.
@@ -425,10 +438,10 @@ pub async fn apply(app: &App, approved: ApprovedPlan, options: RunOptions) -> Re
     if app.flags().read_only {
         return Err(read_only());
     }
-    let (plan, digest, how) = approved.consume(app.now())?;
-    let lock = app.lock(&plan.deployment, what(plan.kind)).await?;
+    let approved = approved.consume(app.now())?;
+    let lock = app.lock(&approved.plan.deployment, what(approved.plan.kind)).await?;
     let _running = app.running();
-    let result = apply_locked(app, &lock, &plan, &digest, how, options).await;
+    let result = apply_locked(app, &lock, &approved, options).await;
     lock.release().await?;
     result
 }
@@ -446,14 +459,8 @@ fn what(kind: RunKind) -> &'static str {
     }
 }
 
-async fn apply_locked(
-    app: &App,
-    lock: &crate::store::Lock,
-    plan: &Plan,
-    digest: &str,
-    how: String,
-    options: RunOptions,
-) -> Result<RunSummary, Failure> {
+async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed, options: RunOptions) -> Result<RunSummary, Failure> {
+    let Consumed { plan, digest, how, resumes } = approved;
     let store = app.store();
     let snapshot = store.latest(&plan.deployment).await?;
     let base = snapshot.as_ref().map_or(0, |s| s.number);
@@ -470,11 +477,11 @@ async fn apply_locked(
     let header = RunHeader {
         id: run.clone(),
         deployment: plan.deployment.clone(),
-        kind: plan.kind,
-        plan: digest.to_owned(),
+        kind: if *resumes { RunKind::Resume } else { plan.kind },
+        plan: digest.clone(),
         request: plan.request.clone(),
         who: app.who().to_owned(),
-        approval: how,
+        approval: how.clone(),
         recipe: plan.recipe.clone(),
         outputs: plan.outputs.clone(),
         base,
@@ -775,11 +782,14 @@ pub fn parameters_file(path: &Path) -> Result<IndexMap<String, Value>, Failure> 
     }
 }
 
-/// The snapshot before the last run; none if the last run made the first one.
+/// The snapshot on which the last run built, a run and the resumes that finished it taken as one; none if it was the first.
 pub async fn before_last(app: &App, deployment: &DeploymentName) -> Result<Option<Snapshot>, Failure> {
-    let latest = app.store().latest(deployment).await?;
-    let Some(latest) = latest else { return Err(no_deployment(app, deployment.as_str()).await) };
-    Ok(app.store().snapshots(deployment).await?.into_iter().filter(|s| s.number < latest.number).max_by_key(|s| s.number))
+    let mut runs = app.store().runs(deployment).await?;
+    runs.sort_by(|a, b| b.header.id.0.cmp(&a.header.id.0));
+    let Some(first) = runs.iter().find(|r| r.header.kind != RunKind::Resume) else {
+        return Err(no_deployment(app, deployment.as_str()).await);
+    };
+    Ok(app.store().snapshot(deployment, first.header.base).await?)
 }
 
 /// Recorded against live, for one deployment. Changes nothing.

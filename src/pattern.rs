@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     diagnostic::Source,
-    domain::{PatternName, ResourceType, ServerName},
+    domain::{Address, PatternName, ResourceType, ServerName},
     intent::Holds,
     mcp::TypeTable,
     template::Span,
@@ -200,8 +200,8 @@ pub struct ResourceRule {
     pub name: Node,
     /// Properties; scalars may be templates.
     pub properties: Option<Node>,
-    /// Addresses; may be templates.
-    pub depends_on: Vec<Node>,
+    /// A list of addresses, which may be templates and directives.
+    pub depends_on: Option<Node>,
     /// As in a template.
     pub lifecycle: Option<Node>,
     /// Seconds to wait until ready.
@@ -232,6 +232,8 @@ pub struct TestCase {
     pub parameters: serde_json::Map<String, Value>,
     /// The servers that are registered; all that the pattern names when not said.
     pub servers: Option<Vec<ServerName>>,
+    /// Addresses of resources that exist.
+    pub existing: Vec<Address>,
     /// The deployment's name, when it was said.
     pub deployment: Option<String>,
     /// Exactly these addresses, wave by wave.
@@ -252,21 +254,35 @@ pub struct TestCase {
     pub span: Span,
 }
 
-/// Which servers are registered, and which types they have: what `has("aws")` answers from.
+/// Which servers are registered, which types they have, and what is known to exist: what `has` and `exists` answer from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Available {
     servers: BTreeMap<ServerName, Option<BTreeSet<ResourceType>>>,
+    existing: BTreeSet<Address>,
 }
 
 impl Available {
     /// From the types that the registered servers listed.
     pub fn from_types(types: &BTreeMap<ServerName, Arc<TypeTable>>) -> Self {
-        Self { servers: types.iter().map(|(server, table)| (server.clone(), Some(table.keys().cloned().collect()))).collect() }
+        let servers = types.iter().map(|(server, table)| (server.clone(), Some(table.keys().cloned().collect()))).collect();
+        Self { servers, ..Self::default() }
     }
 
     /// From names alone; every type is taken to be there.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a ServerName>) -> Self {
-        Self { servers: names.into_iter().map(|n| (n.clone(), None)).collect() }
+        Self { servers: names.into_iter().map(|n| (n.clone(), None)).collect(), ..Self::default() }
+    }
+
+    /// Adds resources that exist, recorded or live: what `exists("aws:rds:cluster:orders")` answers from. Runbooks act on them.
+    pub fn with_existing(mut self, addresses: impl IntoIterator<Item = Address>) -> Self {
+        self.existing.extend(addresses);
+        self
+    }
+
+    /// Whether a resource is known to exist. A text that is no address is an error.
+    pub fn exists(&self, address: &str) -> Result<bool, String> {
+        let address: Address = address.parse().map_err(|e: crate::domain::NameError| e.to_string())?;
+        Ok(self.existing.contains(&address))
     }
 
     /// The registered servers.

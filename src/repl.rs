@@ -18,7 +18,6 @@ use crate::{
         self, Screen,
         human::HumanSink,
         lines::{Line, Page, Tone},
-        table::Table,
     },
 };
 
@@ -48,6 +47,8 @@ use words::Words;
 
 /// How many addresses completion knows at most.
 const ADDRESSES: usize = 5_000;
+/// Where the words stand in `/help`.
+const HELP: usize = 31;
 /// The longest turn that is taken, in bytes.
 const LONGEST: usize = 1 << 20;
 
@@ -138,7 +139,7 @@ impl<'a> Repl<'a> {
     }
 
     fn say(&self, tone: Tone, text: &str) {
-        let style = self.face.err.now();
+        let style = self.face.err.style();
         let mut page = Page::default();
         text.lines().for_each(|line| page.flow(Line::of(tone, line), &style, 2));
         self.face.err.print(&page.render(&style));
@@ -221,7 +222,13 @@ impl<'a> Repl<'a> {
                     app.types().await;
                 }
             };
-            futures::future::join(editor.turn(&prompt), learning).await.0
+            let typing = editor.turn(&prompt);
+            tokio::pin!(typing, learning);
+            // A server that does not answer must not keep a line that was typed.
+            tokio::select! {
+                typed = &mut typing => typed,
+                () = &mut learning => typing.await,
+            }
         };
         tokio::pin!(reading);
         loop {
@@ -236,7 +243,7 @@ impl<'a> Repl<'a> {
     async fn line(&mut self, text: &str) -> After {
         self.attention.stop.send_replace(0);
         let (app, editor) = (self.app, self.face.editor);
-        let out = Out { screen: self.face.out.screen.remeasured(), json: self.face.out.json, layout: self.face.out.layout };
+        let out = Out { screen: self.face.out.screen.clone(), json: self.face.out.json, layout: self.face.out.layout };
         // The turn works on a copy: one that is cancelled leaves nothing behind.
         let mut talk = self.talk.clone();
         let asking = || editor.is_some_and(Editor::is_reading);
@@ -273,7 +280,7 @@ impl<'a> Repl<'a> {
         if out.json {
             out.screen.print(&ui::json::line(&ui::json::failure(failure)));
         } else {
-            self.face.err.print(&ui::diagnostic::render_all(&failure.0, &self.face.err.now()));
+            self.face.err.print(&ui::diagnostic::render_all(&failure.0, &self.face.err.style()));
         }
     }
 
@@ -450,7 +457,7 @@ fn save(app: &App, talk: &Conversation, file: Option<String>) -> Result<String, 
 }
 
 fn rows(all: &[(String, String)], screen: &Screen) -> String {
-    let style = screen.now();
+    let style = screen.style();
     let label = all.iter().map(|(l, _)| ui::lines::width(l)).max().unwrap_or(0).min(24);
     let mut page = Page::default();
     for (name, text) in all {
@@ -460,10 +467,13 @@ fn rows(all: &[(String, String)], screen: &Screen) -> String {
 }
 
 fn help(screen: &Screen) -> String {
-    let style = screen.now();
-    let cells = SLASHES.iter().map(|s| vec![format!("/{} {}", s.name, s.args), s.help.to_owned()]);
-    let table = Table::new(&["", ""]).rows(cells.collect()).render(&style);
-    let table: String = table.lines().filter(|l| !l.trim().is_empty()).map(|l| format!("{}\n", l.trim_end())).collect();
+    let style = screen.style();
+    let mut page = Page::default();
+    for s in SLASHES {
+        let command = format!("  /{} {}", s.name, s.args);
+        page.flow(Line::of(Tone::Bold, &command).pad(HELP).add(Tone::Plain, s.help), &style, HELP);
+    }
+    let table = page.render(&style);
     format!(
         "Say what you want, in your own words:\n\
          \x20 deploy WordPress with HA on blog.example.org      a plan, which you review\n\

@@ -72,7 +72,7 @@ fn report(failure: &Failure, json: bool, out: &Screen, err: &Screen) {
     if json {
         out.print(&ui::json::line(&ui::json::failure(failure)));
     } else {
-        err.print(&ui::diagnostic::render_all(&failure.0, &err.style));
+        err.print(&ui::diagnostic::render_all(&failure.0, &err.style()));
     }
 }
 
@@ -144,7 +144,7 @@ fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     live.keep_ticking();
     let screen = ui::human::above(&out.screen, live.clone());
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        let setup = Setup { history: config.data.join("history.txt"), color: err.style.color };
+        let setup = Setup { history: config.data.join("history.txt"), color: err.style().color };
         let editor = Arc::new(Editor::new(setup));
         let human = Arc::new(Terminal::new(err.clone(), editor.clone(), Some(live.clone())));
         let out = Out { screen, json: false, layout };

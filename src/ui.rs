@@ -22,6 +22,8 @@ pub mod json;
 
 pub mod lines;
 
+pub mod list;
+
 pub mod review;
 
 pub mod rows;
@@ -31,6 +33,8 @@ pub mod show;
 pub mod summary;
 
 pub mod table;
+
+mod telling;
 
 pub mod terminal;
 
@@ -47,6 +51,9 @@ mod graph_tests;
 
 #[cfg(test)]
 mod review_tests;
+
+#[cfg(test)]
+mod show_tests;
 
 #[cfg(test)]
 mod terminal_tests;
@@ -96,28 +103,31 @@ pub enum Stream {
 #[derive(Clone)]
 pub struct Screen {
     out: Arc<Mutex<Box<dyn Write + Send>>>,
-    /// How to render for it.
-    pub style: Style,
-    /// Whether it is a terminal, where lines can be drawn over.
-    pub terminal: bool,
-    measure: Option<fn() -> Option<usize>>,
+    style: Style,
+    terminal: bool,
+    /// The stream whose width is asked anew each time, since a window can change.
+    measured: Option<Stream>,
 }
 
 impl Screen {
     /// Wraps a writer.
     pub fn new(out: Box<dyn Write + Send>, style: Style, terminal: bool) -> Self {
-        Self { out: Arc::new(Mutex::new(out)), style, terminal, measure: None }
+        Self { out: Arc::new(Mutex::new(out)), style, terminal, measured: None }
     }
 
-    /// How to render for it now: a terminal may have another width than when it was opened.
-    pub fn now(&self) -> Style {
-        let columns = self.measure.and_then(|measure| measure());
-        Style { width: columns.map_or(self.style.width, |c| c.clamp(NARROWEST, WIDEST)), ..self.style }
+    /// How to render for it now.
+    pub fn style(&self) -> Style {
+        let columns = match self.measured {
+            Some(Stream::Out) => columns(std::io::stdout()),
+            Some(Stream::Err) => columns(std::io::stderr()),
+            None => None,
+        };
+        Style { width: columns.map_or(self.style.width, bounded), ..self.style }
     }
 
-    /// The same screen, with the style that it has now.
-    pub fn remeasured(&self) -> Self {
-        Self { style: self.now(), ..self.clone() }
+    /// Whether it is a terminal, where lines can be drawn over.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// The same screen, written to through something that stands before it.
@@ -132,10 +142,6 @@ impl Screen {
     }
 }
 
-/// Bounds of the width that is rendered for.
-const NARROWEST: usize = 40;
-const WIDEST: usize = 200;
-
 /// Decides how to render for a stream. `env` is the environment as the caller read it.
 pub fn style_for(terminal: bool, columns: Option<usize>, choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Style {
     let set = |name: &str| env(name).is_some_and(|v| !v.is_empty());
@@ -147,16 +153,21 @@ pub fn style_for(terminal: bool, columns: Option<usize>, choice: ColorChoice, en
     };
     let asked = env("COLUMNS").and_then(|c| c.trim().parse().ok());
     let width = columns.filter(|c| *c > 0).or(asked).unwrap_or(Style::PLAIN.width);
-    Style { color, width: width.clamp(NARROWEST, WIDEST) }
+    Style { color, width: bounded(width) }
+}
+
+/// Narrower than this nothing is laid out, and wider than this nothing is read.
+fn bounded(width: usize) -> usize {
+    width.clamp(20, 200)
 }
 
 /// Opens a stream of this process as a [`Screen`].
 pub fn open(stream: Stream, choice: ColorChoice, env: &dyn Fn(&str) -> Option<String>) -> Screen {
-    let (terminal, measure): (bool, fn() -> Option<usize>) = match stream {
-        Stream::Out => (std::io::stdout().is_terminal(), || columns(std::io::stdout())),
-        Stream::Err => (std::io::stderr().is_terminal(), || columns(std::io::stderr())),
+    let (terminal, columns) = match stream {
+        Stream::Out => (std::io::stdout().is_terminal(), columns(std::io::stdout())),
+        Stream::Err => (std::io::stderr().is_terminal(), columns(std::io::stderr())),
     };
-    let style = style_for(terminal, measure(), choice, env);
+    let style = style_for(terminal, columns, choice, env);
     // On Windows' old consoles the stream turns escape sequences into calls; elsewhere it passes them through.
     let colour = if style.color { anstream::ColorChoice::AlwaysAnsi } else { anstream::ColorChoice::Never };
     let drawn = terminal && env("TERM").as_deref() != Some("dumb");
@@ -165,7 +176,7 @@ pub fn open(stream: Stream, choice: ColorChoice, env: &dyn Fn(&str) -> Option<St
         Stream::Out => Box::new(anstream::AutoStream::new(std::io::stdout(), colour)),
         Stream::Err => Box::new(anstream::AutoStream::new(std::io::stderr(), colour)),
     };
-    Screen { measure: terminal.then_some(measure), ..Screen::new(out, style, drawn) }
+    Screen { measured: (terminal && columns.is_some()).then_some(stream), ..Screen::new(out, style, drawn) }
 }
 
 /// Columns of the terminal behind a stream.
@@ -200,7 +211,7 @@ mod tests {
 
     #[test]
     fn width_is_the_terminal_s_within_bounds() {
-        assert_eq!(style_for(true, Some(10), ColorChoice::Auto, &env(&[])).width, 40);
+        assert_eq!(style_for(true, Some(10), ColorChoice::Auto, &env(&[])).width, 20);
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[("COLUMNS", "132")])).width, 132);
         assert_eq!(style_for(true, None, ColorChoice::Auto, &env(&[])).width, 100);
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{report::Report, stats::mcnemar};
+use super::{
+    report::Report,
+    stats::{mcnemar, round4},
+};
 
 /// One outcome compared.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -85,5 +88,35 @@ impl Comparison {
             out += &format!("  {} cases are only in one of them\n", self.unshared.len());
         }
         out
+    }
+}
+
+/// How steady a parser is over several runs of the same suite.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reliability {
+    /// How many runs.
+    pub runs: usize,
+    /// For k = 1, 2, 4, 8 as far as there are runs: the mean chance that k tries of a case are all exact.
+    pub pass: Vec<(usize, f64)>,
+    /// The share of cases that were exact in some runs and not in others.
+    pub flip_rate: f64,
+}
+
+/// Looks at the same suite run several times. Cases that a run lacks are left out of its count.
+pub fn reliability(runs: &[Report]) -> Reliability {
+    let mut by_case: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+    for row in runs.iter().flat_map(|r| &r.rows) {
+        by_case.entry(&row.id).or_default().push(row.verdict.exact);
+    }
+    let right = |all: &[bool]| all.iter().filter(|ok| **ok).count();
+    let cases = by_case.len().max(1) as f64;
+    // C(c, k) / C(n, k), as a product so that it cannot overflow.
+    let chance = |c: usize, n: usize, k: usize| (0..k).map(|i| c.saturating_sub(i) as f64 / (n - i) as f64).product::<f64>();
+    let least = by_case.values().map(Vec::len).min().unwrap_or(0);
+    let pass = [1, 2, 4, 8].into_iter().filter(|k| *k <= least);
+    Reliability {
+        runs: runs.len(),
+        pass: pass.map(|k| (k, round4(by_case.values().map(|v| chance(right(v), v.len(), k)).sum::<f64>() / cases))).collect(),
+        flip_rate: round4(by_case.values().filter(|v| (1..v.len()).contains(&right(v))).count() as f64 / cases),
     }
 }

@@ -37,12 +37,20 @@ pub struct LlmParser {
     prompts: Arc<Prompts>,
     model: String,
     catalogue: Arc<[CatalogEntry]>,
+    repeat: u32,
 }
 
 impl LlmParser {
     /// Puts the parser together. `model` is the name as the server knows it.
     pub fn new(llm: Arc<dyn Llm>, prompts: Arc<Prompts>, model: impl Into<String>, catalogue: impl Into<Arc<[CatalogEntry]>>) -> Self {
-        Self { llm, prompts, model: model.into(), catalogue: catalogue.into() }
+        Self { llm, prompts, model: model.into(), catalogue: catalogue.into(), repeat: 0 }
+    }
+
+    /// Says which of several tries this parser makes, so that recordings keep them apart.
+    #[must_use]
+    pub fn try_number(mut self, repeat: u32) -> Self {
+        self.repeat = repeat;
+        self
     }
 
     /// Reads a request. An error means that no model answered, and that the offline parser should; a model that answers
@@ -68,6 +76,7 @@ impl LlmParser {
             schema: Some(ReplySchema { name: "frame".to_owned(), schema: ask.schema() }),
             // Room for models that think aloud first.
             max_tokens: 4_096,
+            repeat: self.repeat,
             ..Request::new("intent", self.model.clone(), messages)
         };
         let reply = self.llm.complete(request.clone()).await?;

@@ -8,24 +8,33 @@ use std::collections::{HashMap, HashSet};
 
 use crate::intent::{CatalogEntry, Frame, Role, Turn, World};
 
+mod answer;
 mod assemble;
+mod bounds;
 mod catalog;
+mod change;
+mod choices;
 mod confidence;
 mod counts;
 mod decide;
 mod dialogue;
+mod edit;
 mod facet;
 mod guard;
 mod lexicon;
 mod model;
+mod names;
 mod numbers;
+mod pick;
 mod places;
 mod questions;
 mod reading;
+mod recovery;
 mod slots;
 mod spelling;
 mod targets;
 mod text;
+mod things;
 mod times;
 mod verbs;
 

@@ -17,7 +17,7 @@ pub fn note(found: &[&'static str]) -> Option<String> {
         [one] => (*one).to_owned(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     };
-    Some(format!("What looks like {kinds} was left out of the request and is kept nowhere. Give secrets as `${{secret:NAME}}`."))
+    Some(format!("What looks like {kinds} was left out of the request. Give secrets as `${{secret:NAME}}`."))
 }
 
 #[cfg(test)]

@@ -207,3 +207,48 @@ fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map(|c| c.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every_kind() -> Vec<LlmError> {
+        let (path, text) = (|| PathBuf::from("m/ab/abcd.json"), || "words".to_owned());
+        vec![
+            LlmError::Settings(text()),
+            LlmError::Unreachable { url: "http://localhost:1/v1".to_owned(), detail: text() },
+            LlmError::Auth { status: 401, detail: text() },
+            LlmError::RateLimited { detail: text(), retry_after: Some(Duration::from_secs(3600)) },
+            LlmError::Quota { detail: text() },
+            LlmError::Timeout { after: Duration::from_millis(1500) },
+            LlmError::TooLarge { limit: 10 },
+            LlmError::Empty { finish_reason: "stop".to_owned() },
+            LlmError::Refused { reason: text() },
+            LlmError::Truncated { tokens: 4096 },
+            LlmError::Rejected { status: 404, detail: text() },
+            LlmError::Server { status: 500, detail: text() },
+            LlmError::Garbled { detail: text() },
+            LlmError::Prompt(crate::llm::prompt::PromptError::Missing(text())),
+            LlmError::NoRecording { key: "9f2c".to_owned(), case: "m-1".to_owned(), nearest: text() },
+            LlmError::StaleRecording { path: path(), detail: text() },
+            LlmError::BadRecording { path: path(), detail: text() },
+            LlmError::SecretInRecording { what: "a password".to_owned() },
+            LlmError::Unfit(text()),
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_a_code_of_its_own_full_sentences_and_a_way_on() {
+        let mut codes = Vec::new();
+        for e in every_kind() {
+            let d = e.explain();
+            assert!(d.code.starts_with("llm::") && d.detail.ends_with('.') && !d.detail.ends_with(".."), "{d:?}");
+            assert!(d.next.is_some() || !d.hints.is_empty() || d.exit == crate::diagnostic::ExitClass::Bug, "{d:?}");
+            codes.push(d.code);
+        }
+        let all = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), all);
+    }
+}

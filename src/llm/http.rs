@@ -67,7 +67,7 @@ impl Default for Manner {
 /// A model behind HTTP.
 pub struct HttpLlm {
     client: Client<Endpoint>,
-    url: String,
+    endpoint: Endpoint,
     budget: Budget,
     /// By model, since one server may serve several.
     manners: Mutex<HashMap<String, Manner>>,
@@ -87,9 +87,8 @@ impl HttpLlm {
             .build()
             .map_err(|e| LlmError::Settings(e.to_string()))?;
         let service = Resilient::new(ReqwestService::new(http.clone()), retries, budget.max_reply_bytes);
-        let url = endpoint.base_url().to_owned();
         let budget = Budget { deadline: config.timeout.unwrap_or(budget.deadline), ..budget };
-        Ok(Self { client: Client::build(http, endpoint).with_http_service(service), url, budget, manners: Mutex::default() })
+        Ok(Self { client: Client::build(http, endpoint.clone()).with_http_service(service), endpoint, budget, manners: Mutex::default() })
     }
 
     fn manner(&self, model: &str) -> Manner {
@@ -108,7 +107,7 @@ impl HttpLlm {
             let sent = self.client.chat().create_byot::<_, Value>(body(request, manner)).await;
             let next = match sent {
                 Ok(value) => {
-                    let reply = read(value)?;
+                    let reply = read(value, &self.endpoint)?;
                     // A server that ignores the format answers in prose. A cut-off answer is no such sign.
                     let ignored = request.schema.is_some() && matches!(reply.json(), Ok(Err(_)));
                     match manner.rung.next().filter(|_| ignored && manner.rung < Rung::JsonObject) {
@@ -130,11 +129,12 @@ impl HttpLlm {
     }
 
     fn typed(&self, e: OpenAIError) -> LlmError {
-        let garbled = |detail: String| LlmError::Garbled { detail: shown(&detail, 200) };
+        let said = |text: &str| shown(&self.endpoint.without_keys(text), 300);
+        let garbled = |detail: String| LlmError::Garbled { detail: said(&detail) };
         match e {
             OpenAIError::ApiError(e) => {
                 let status = e.status_code.as_u16();
-                let (code, detail) = (e.api_error.code.as_deref().unwrap_or_default(), shown(&e.api_error.message, 300));
+                let (code, detail) = (e.api_error.code.as_deref().unwrap_or_default(), said(&e.api_error.message));
                 match status {
                     401 | 403 => LlmError::Auth { status, detail },
                     402 => LlmError::Quota { detail },
@@ -150,7 +150,7 @@ impl HttpLlm {
                     TransportError::TooLarge { limit } => LlmError::TooLarge { limit },
                     TransportError::NotJson { start } => garbled(format!("it begins with `{start}`")),
                     TransportError::Busy { detail, retry_after } => {
-                        LlmError::RateLimited { detail: shown(&detail, 300), retry_after: Some(retry_after) }
+                        LlmError::RateLimited { detail: said(&detail), retry_after: Some(retry_after) }
                     }
                     TransportError::Http(e) => self.unreachable(&e),
                 },
@@ -170,7 +170,7 @@ impl HttpLlm {
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        LlmError::Unreachable { url: self.url.clone(), detail: shown(&cause.to_string(), 200) }
+        LlmError::Unreachable { url: self.endpoint.base_url().to_owned(), detail: shown(&cause.to_string(), 200) }
     }
 }
 
@@ -304,11 +304,12 @@ struct Tokens {
     completion_tokens: Option<u64>,
 }
 
-fn read(value: Value) -> Result<Reply, LlmError> {
+fn read(value: Value, endpoint: &Endpoint) -> Result<Reply, LlmError> {
     let garbled = |detail: String| LlmError::Garbled { detail: shown(&detail, 200) };
     let completion: Completion = serde_json::from_value(value).map_err(|e| garbled(e.to_string()))?;
     if let Some(error) = completion.error.filter(|e| !e.is_null()) {
-        return Err(LlmError::Server { status: 200, detail: shown(error["message"].as_str().unwrap_or(&error.to_string()), 300) });
+        let said = error["message"].as_str().map_or_else(|| error.to_string(), str::to_owned);
+        return Err(LlmError::Server { status: 200, detail: shown(&endpoint.without_keys(&said), 300) });
     }
     let choice = completion.choices.into_iter().next().ok_or_else(|| garbled("it has no choices".to_owned()))?;
     let called =

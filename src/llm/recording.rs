@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::{Llm, LlmError, Reply, Request, scrub};
-use crate::domain::Clock;
+use crate::domain::{Clock, Timestamp};
 
 pub mod file;
 
@@ -120,6 +120,15 @@ impl Recordings {
     pub fn orphans(&self) -> Result<Vec<PathBuf>, LlmError> {
         let used = self.state().used.clone();
         Ok(file::all(&self.root)?.into_iter().map(|(path, _)| path).filter(|p| !used.contains(p)).collect())
+    }
+
+    /// Recordings of a model that are older than so many days. What was written by hand does not age.
+    pub fn aged(&self, now: Timestamp, days: i64) -> Result<Vec<PathBuf>, LlmError> {
+        let old = |r: &Recording| {
+            let at = r.recorded_at.as_deref().and_then(|t| t.parse::<Timestamp>().ok());
+            at.is_some_and(|at| now.as_second() - at.as_second() > days * 86_400)
+        };
+        Ok(file::all(&self.root)?.into_iter().filter(|(_, r)| old(r)).map(|(path, _)| path).collect())
     }
 
     /// Removes the orphans and says which they were.

@@ -322,4 +322,19 @@ mod tests {
         let once = scrub("pw: abc, token = xyz, password hunter2").text;
         assert_eq!(scrub(&once).text, once);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_scrubbed_without_a_crash_and_in_order(text in "(pw|token=|password is |AKIA|://|:|@|é|‹| |[A-Za-z0-9]{1,30}|\\PC){0,20}") {
+            let found = find(&text);
+            for pair in found.windows(2) {
+                assert!(pair[0].range.end <= pair[1].range.start);
+            }
+            let clean = scrub(&text);
+            assert_eq!(clean.found.len(), found.len());
+            for f in &found {
+                assert!(text.get(f.range.clone()).is_some_and(|secret| !secret.is_empty()));
+            }
+        }
+    }
 }

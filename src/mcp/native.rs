@@ -19,7 +19,8 @@ use super::{
     connection::Connection,
     pins::pin_of,
     protocol::{
-        CreateArgs, EvidenceReply, HealthReply, KeyArgs, ListArgs, ListReply, PROTOCOL, ResourceReply, TypesReply, UpdateArgs, tool,
+        CreateArgs, DeleteReply, EvidenceReply, HealthReply, KeyArgs, ListArgs, ListReply, PROTOCOL, ResourceReply, TypesReply, UpdateArgs,
+        tool,
     },
     reply::Reply,
     tools::speaks_protocol,
@@ -248,7 +249,14 @@ impl ResourceServer for NativeServer {
     }
 
     async fn delete(&self, key: &Key, control: &CallControl) -> Result<(), CallError> {
-        self.call(tool::DELETE, &key_args(key), Effect::Change, control).await.map(drop)
+        let reply = self.call(tool::DELETE, &key_args(key), Effect::Change, control).await?;
+        match reply.parse() {
+            Ok(DeleteReply { deleted: true }) => Ok(()),
+            Ok(DeleteReply { deleted: false }) => {
+                Err(self.lie(tool::DELETE, Effect::Change, "it says that it was not deleted, and no error"))
+            }
+            Err(reason) => Err(self.lie(tool::DELETE, Effect::Change, &reason)),
+        }
     }
 
     async fn health(&self) -> Result<ServerHealth, CallError> {

@@ -157,14 +157,11 @@ impl Expander<'_> {
             properties = map;
         }
         let mut depends_on = Vec::new();
-        for node in &rule.depends_on {
-            let Some(value) = self.node(node, scope)? else { continue };
-            let many = match value {
-                Value::Array(items) => items,
-                one => vec![one],
-            };
-            for one in many {
-                let text = one.as_str().unwrap_or_default();
+        if let Some(node) = &rule.depends_on
+            && let Some(Value::Array(addresses)) = self.node(node, scope)?
+        {
+            for address in addresses {
+                let text = address.as_str().unwrap_or_default();
                 depends_on.push(text.parse::<Address>().map_err(|e| (at(node), ExpressionError(e.to_string())))?);
             }
         }
@@ -209,7 +206,7 @@ impl Expander<'_> {
         };
         let scopes = elements.iter().enumerate().map(|(n, element)| {
             let own = object([(item.to_owned(), scalar_data(element)), ("index".to_owned(), Data::from(n + 1))]);
-            merge_maps([own, scope.clone()])
+            merge_maps([scope.clone(), own])
         });
         Ok(scopes.collect())
     }

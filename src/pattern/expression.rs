@@ -111,7 +111,7 @@ impl Engine {
         if let Some(inner) = whole(source) {
             let value = self.evaluate(inner, scope)?;
             return match value.kind() {
-                ValueKind::Undefined => Err(ExpressionError("the expression gives nothing".into())),
+                ValueKind::Undefined => Err(ExpressionError("it uses something that is not defined".into())),
                 _ => Ok(value.to_string()),
             };
         }
@@ -176,7 +176,8 @@ fn insert(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Data) -> Result<(
         ValueKind::Undefined => return Ok(()),
         ValueKind::None => return fail("a parameter that has no value cannot be written into text; guard it with `{% if … %}`"),
         ValueKind::Plain => match value.downcast_object_ref::<Syntax>() {
-            Some(syntax) => return out.write_str(&syntax.0).map_err(Into::into),
+            // The empty pair is a seam, so that a `$` before it cannot become part of it.
+            Some(syntax) => return write!(out, "{OPEN}{CLOSE}{}", syntax.0).map_err(Into::into),
             None => value.to_string(),
         },
         _ => value.to_string(),
@@ -189,58 +190,70 @@ fn insert(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Data) -> Result<(
 
 /// Joins the pattern's text and what was inserted into it to a scalar whose references are exactly those that the pattern wrote.
 fn weave(rendered: &str) -> Result<String, ExpressionError> {
-    let mut chars: Vec<(char, bool)> = Vec::with_capacity(rendered.len());
-    let mut depth = 0u32;
+    let mut chars: Vec<Woven> = Vec::with_capacity(rendered.len());
+    let (mut depth, mut seam) = (0u32, false);
     for c in rendered.chars() {
         match c {
             OPEN => depth += 1,
             CLOSE => depth = depth.saturating_sub(1),
-            _ => chars.push((c, depth > 0)),
-        }
-    }
-    let mut out = String::with_capacity(rendered.len());
-    let mut at = 0;
-    while let Some(&(c, inserted)) = chars.get(at) {
-        let next = chars.get(at + 1);
-        if c != '$' || next.is_none_or(|n| n.0 != '{') {
-            // The pattern's own `$${` is a literal `${` already.
-            if c == '$' && !inserted && next == Some(&('$', false)) && chars.get(at + 2) == Some(&('{', false)) {
-                out.push_str("$${");
-                at += 3;
+            _ => {
+                chars.push(Woven { c, inserted: depth > 0, seam });
+                seam = false;
                 continue;
             }
-            out.push(c);
-            at += 1;
-            continue;
         }
-        if inserted || next.is_some_and(|n| n.1) {
+        seam = true;
+    }
+    // Characters that the pattern wrote next to each other.
+    let wrote = |at: usize, text: &str| {
+        text.chars().enumerate().all(|(n, c)| chars.get(at + n).is_some_and(|w| w.c == c && !w.inserted && (n == 0 || !w.seam)))
+    };
+    let mut out = String::with_capacity(rendered.len());
+    let mut at = 0;
+    while let Some(Woven { c, seam, .. }) = chars.get(at) {
+        if wrote(at, "$${") {
+            // The pattern's own `$${` is a literal `${` already.
             out.push_str("$${");
-            at += 2;
-            continue;
-        }
-        if at > 0 && chars[at - 1] == ('$', true) {
-            return Err(ExpressionError("an inserted value that ends with `$` stands directly before a reference".into()));
-        }
-        let Some(end) = chars[at..].iter().position(|n| *n == ('}', false)) else {
-            return Err(ExpressionError("`${` is never closed with `}`".into()));
-        };
-        for &(c, inserted) in &chars[at..=at + end] {
-            if inserted && !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) {
+            at += 3;
+        } else if wrote(at, "${") {
+            if at > 0 && chars[at - 1].c == '$' && (chars[at - 1].inserted || *seam) {
+                return Err(ExpressionError("a `$` from an inserted value, or before one, stands directly before a reference".into()));
+            }
+            let Some(len) = chars[at..].iter().position(|w| w.c == '}' && !w.inserted) else {
+                return Err(ExpressionError("`${` is never closed with `}`".into()));
+            };
+            let reference = &chars[at..=at + len];
+            if reference.iter().any(|w| w.inserted && !(w.c.is_ascii_alphanumeric() || matches!(w.c, '-' | '_'))) {
                 return Err(ExpressionError(
                     "a value inserted into a reference may hold only letters, digits, `-` and `_`; use the filter `slug`".into(),
                 ));
             }
-            out.push(c);
+            out.extend(reference.iter().map(|w| w.c));
+            at += len + 1;
+        } else if *c == '$' && chars.get(at + 1).is_some_and(|w| w.c == '{') {
+            out.push_str("$${");
+            at += 2;
+        } else {
+            out.push(*c);
+            at += 1;
         }
-        at += end + 1;
     }
     Ok(out)
+}
+
+/// A character of rendered text and where it came from.
+struct Woven {
+    c: char,
+    /// It belongs to an inserted value.
+    inserted: bool,
+    /// An inserted value, maybe an empty one, began or ended directly before it.
+    seam: bool,
 }
 
 /// Turns the result of an expression into JSON. With `scalar`, plain strings are escaped so that they hold no reference.
 fn export(value: &Data, scalar: bool) -> Result<Value, ExpressionError> {
     Ok(match value.kind() {
-        ValueKind::Undefined => return Err(ExpressionError("the expression gives nothing".into())),
+        ValueKind::Undefined => return Err(ExpressionError("it uses something that is not defined".into())),
         ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),
         ValueKind::Number => number(value)?,

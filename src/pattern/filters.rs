@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use super::Available;
 
 /// Names of the functions, which no parameter, local or loop variable may take.
-pub const FUNCTIONS: [&str; 4] = ["has", "stable", "subnet", "address_in"];
+pub const FUNCTIONS: [&str; 5] = ["has", "exists", "stable", "subnet", "address_in"];
 
 /// Adds the filters and functions to an environment.
 pub fn install(env: &mut Environment<'static>, available: &Available) {
-    let available = available.clone();
-    env.add_function("has", move |what: String| available.has(&what).map_err(refuse));
+    let (types, existing) = (available.clone(), available.clone());
+    env.add_function("has", move |what: String| types.has(&what).map_err(refuse));
+    env.add_function("exists", move |address: String| existing.exists(&address).map_err(refuse));
     env.add_function("stable", stable);
     env.add_function("subnet", subnet);
     env.add_function("address_in", address_in);

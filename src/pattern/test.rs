@@ -54,7 +54,7 @@ fn run(pattern: &Pattern, case: &TestCase, types: &BTreeMap<ServerName, Arc<Type
         waves: Vec::new(),
         notes: Vec::new(),
     };
-    let available = available(pattern, case, types);
+    let available = available(pattern, case, types).with_existing(case.existing.iter().cloned());
     let deployment = match case.deployment.as_deref().map(str::parse).transpose() {
         Ok(deployment) => deployment,
         Err(error) => {
@@ -224,8 +224,10 @@ pub fn check_properties(kind: &TypeDef, properties: &Value) -> Result<Vec<String
     let is_open = |pointer: &str| properties.pointer(pointer).and_then(Value::as_str).is_some_and(|text| text.contains("${"));
     let found = schema::problems(&validator, properties).into_iter().filter(|(at, _)| !is_open(at));
     let mut found: Vec<String> = found.map(|(at, why)| format!("{}: {why}", at.replace('/', "."))).collect();
-    if let (Some(given), false) = (properties.as_object(), kind.property_names().is_empty()) {
-        let known = kind.property_names();
+    // A schema that is silent about other properties is no leave to invent some.
+    let closed = kind.properties.get("additionalProperties") == Some(&Value::Bool(false));
+    let known = kind.property_names();
+    if let (Some(given), false, false) = (properties.as_object(), closed, known.is_empty()) {
         let unknown = given.keys().filter(|k| !known.contains(&k.as_str()));
         found.extend(unknown.map(|k| format!(".{k}: the type has no such property")));
     }

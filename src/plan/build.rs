@@ -291,6 +291,9 @@ impl Builder<'_> {
             self.problems.push(self.protected(&resource.address, "replaced"));
             return;
         }
+        if self.refuse_protected(&resource.address, live) {
+            return;
+        }
         if resource.lifecycle.create_before_destroy {
             self.create_first.insert(resource.address.clone());
         }
@@ -355,6 +358,9 @@ impl Builder<'_> {
                 self.problems.push(self.protected(&old.address, "deleted"));
                 continue;
             }
+            if live.as_ref().is_some_and(|l| self.refuse_protected(&old.address, l)) {
+                continue;
+            }
             let holds_data = old.holds_data || self.kind(&old.address).is_some_and(|k| k.holds_data);
             let (action, because) = match live {
                 Some(_) => (Action::Delete, "it is no longer wanted"),
@@ -390,6 +396,26 @@ impl Builder<'_> {
             ))
             .state("Nothing was planned. The record is as it was.")
             .next("Register the server again, or see what is registered:", "swell servers list")
+    }
+
+    /// Servers refuse to delete what has deletion protection; better said now than in the middle of a run.
+    fn refuse_protected(&mut self, address: &Address, live: &Live) -> bool {
+        if live.properties.get("deletionProtection") != Some(&Value::Bool(true)) {
+            return false;
+        }
+        let deployment = &self.inputs.template.name;
+        self.problems.push(
+            Diagnostic::error("plan::deletion-protected", "A resource is protected from deletion")
+                .address(address)
+                .fact("resource", address.to_string())
+                .detail("It has `deletionProtection: true`, so its server would refuse to delete it in the middle of the run.")
+                .state("Nothing was planned.")
+                .next(
+                    "If it may go, switch the protection off first, then plan this again:",
+                    format!("swell apply {deployment} -p deletionProtection=false"),
+                ),
+        );
+        true
     }
 
     fn protected(&self, address: &Address, what: &str) -> Diagnostic {

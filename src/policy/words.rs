@@ -38,9 +38,7 @@ pub(super) fn environment() -> Environment<'static> {
     env.add_test("secretname", |v: Value| v.as_str().is_some_and(|s| SECRET_NAME.is_match(s) && !NOT_SECRET.is_match(s)));
     env.add_test("matching", |v: Value, pattern: String| is_matching(&v, &pattern));
     env.add_filter("leaves", |v: Value| leaves(&v));
-    env.add_filter("portname", |v: Value| {
-        range(&v).map_or_else(|| "every port".to_owned(), |(a, b)| if a == b { a.to_string() } else { format!("{a}-{b}") })
-    });
+    env.add_filter("portname", |v: Value| port_name(&v));
     env.add_filter("opens", |v: Value, ports: Vec<u32>| opens(&v, &ports));
     env.add_filter("published", |v: Value| published(&v));
     // Lenient at any depth, so that a rule need not ask for each level; see the module's own words.
@@ -153,13 +151,28 @@ fn range(value: &Value) -> Option<(u32, u32)> {
     }
 }
 
-/// Whether a port, range or rule opens one of these ports. What is known only after the apply opens none.
-fn opens(value: &Value, ports: &[u32]) -> bool {
-    let later = |v: &Value| v.as_str().is_some_and(|s| s.contains("${"));
-    if later(value) || value.get_attr("port").is_ok_and(|p| later(&p)) {
-        return false;
+/// The text of a port that is neither a number nor a range nor all of them: an alias, or what is known only after the apply.
+fn named(value: &Value) -> Option<String> {
+    let text = match value.kind() {
+        ValueKind::Map => value.get_attr("port").ok()?.as_str()?.trim().to_owned(),
+        _ => value.as_str()?.trim().to_owned(),
+    };
+    let every = matches!(text.to_ascii_lowercase().as_str(), "" | "any" | "all" | "*");
+    (!every && range(&Value::from(text.as_str())).is_none()).then_some(text)
+}
+
+fn port_name(value: &Value) -> String {
+    match (named(value), range(value)) {
+        (Some(text), _) => text,
+        (None, None) => "every port".into(),
+        (None, Some((a, b))) if a == b => a.to_string(),
+        (None, Some((a, b))) => format!("{a}-{b}"),
     }
-    range(value).is_none_or(|(a, b)| ports.iter().any(|p| a <= *p && *p <= b))
+}
+
+/// Whether a port, range or rule opens one of these ports. One that is only named opens none that we know of.
+fn opens(value: &Value, ports: &[u32]) -> bool {
+    named(value).is_none() && range(value).is_none_or(|(a, b)| ports.iter().any(|p| a <= *p && *p <= b))
 }
 
 /// `127.0.0.1:8080:80/tcp` as `{address, host, inside}`; without an address it is published on all of them.
@@ -213,7 +226,11 @@ mod tests {
             (json!(null), "every port", "True"),
             (json!({"fromPort": 0, "toPort": 65535}), "every port", "True"),
             (json!({"fromPort": 23, "toPort": 80}), "23-80", "False"),
-            (json!("${x:y:z.port}"), "every port", "False"),
+            (json!("${x:y:z.port}"), "${x:y:z.port}", "False"),
+            (json!("web_ports"), "web_ports", "False"),
+            (json!("any"), "every port", "True"),
+            (json!({"port": "web"}), "web", "False"),
+            (json!({"port": 22}), "22", "True"),
         ] {
             assert_eq!(
                 (eval("v | portname", port.clone()).as_str(), eval("v | opens([22])", port.clone()).as_str()),

@@ -20,15 +20,12 @@ impl Unfinished {
     pub fn wants_more(&self, text: &str) -> bool {
         let lines = text.matches('\n').count() + 1;
         let at_once = lines > self.lines.replace(lines) + 1;
-        if text.ends_with("\n\n") || text.trim().is_empty() {
-            return false;
-        }
         let text = text.trim_start();
         if text.starts_with(['{', '[']) {
-            return is_open(text);
+            return is_open(text) && !text.ends_with("\n\n");
         }
         let first = text.lines().next().unwrap_or_default();
-        if !begins_yaml(first) {
+        if !begins_yaml(first) || text.ends_with('\n') {
             return false;
         }
         let last = text.lines().next_back().unwrap_or_default().trim_end();
@@ -92,14 +89,14 @@ mod tests {
 
     #[test]
     fn yaml_typed_line_by_line_ends_with_an_empty_line() {
-        assert_eq!(typed(&["name: dev", "resources:", "  - server: docker", "", ""]), [true, true, true, true, false]);
+        assert_eq!(typed(&["name: dev", "resources:", "  - server: docker", ""]), [true, true, true, false]);
     }
 
     #[test]
     fn pasted_yaml_is_whole_unless_it_visibly_goes_on() {
         assert!(!Unfinished::default().wants_more("name: dev\nresources:\n  - server: docker"));
         assert!(Unfinished::default().wants_more("name: dev\nresources:"));
-        assert!(Unfinished::default().wants_more("name: dev\nresources: [\n"));
+        assert!(Unfinished::default().wants_more("name: dev\nresources: ["));
     }
 
     #[test]

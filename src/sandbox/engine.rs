@@ -191,7 +191,10 @@ fn final_snapshot(tx: &mut Tx<'_>, cluster: &Object) -> Result<(), Problem> {
     let mut given = Properties::new();
     given.insert("cluster".into(), cluster.id.clone().into());
     given.insert("region".into(), cluster.region().unwrap_or("us-east-1").into());
-    let snapshot = build(tx, "aws", kind, &format!("{}-final", cluster.name), &given, "")?;
+    // A second cluster of the same name must not fail to go because the first one left its snapshot.
+    let taken = tx.state().next_serial("aws", kind.name, &format!("{}-final", cluster.name)) > 0;
+    let name = if taken { format!("{}-final-{}", cluster.name, cluster.serial + 1) } else { format!("{}-final", cluster.name) };
+    let snapshot = build(tx, "aws", kind, &name, &given, "")?;
     tx.put(snapshot)?;
     Ok(())
 }

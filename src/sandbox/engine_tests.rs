@@ -417,3 +417,70 @@ async fn a_failover_over_two_regions_can_be_played() {
         lab.update("aws:route53:record:shop", json!({ "domain": "shop.example.com", "alias": balancer.outputs["dnsName"] })).await.unwrap();
     assert_eq!(moved.outputs["answers"], json!([balancer.outputs["dnsName"]]));
 }
+
+#[tokio::test]
+async fn a_group_of_another_network_is_refused() {
+    let mut lab = Lab::new();
+    lab.create("aws:vpc:vpc:other", json!({ "cidrBlock": "10.9.0.0/16" })).await;
+    lab.create("aws:ec2:securityGroup:theirs", json!({ "vpc": "other" })).await;
+    for (address, properties) in [
+        ("aws:ec2:instance:i", json!({ "securityGroups": ["theirs"] })),
+        ("aws:rds:cluster:d", json!({ "engine": "mysql", "securityGroups": ["app", "theirs"] })),
+        ("aws:elb:loadBalancer:l", json!({ "securityGroups": ["theirs"] })),
+    ] {
+        let (class, message) = lab.try_create(address, properties).await.map(|l| l.id).expect_err(address);
+        assert!(class == "invalid" && message.contains("belongs to vpc-"), "{address}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_managed_database_is_felt_by_the_pods_that_name_it() {
+    let mut lab = Lab::new();
+    let db = lab.create("aws:rds:cluster:shop-db", json!({ "engine": "postgres" })).await;
+    let api = json!({ "image": "nginx:1.27", "namespace": "production", "env": { "DATABASE_HOST": db.outputs["endpoint"] } });
+    assert_eq!(lab.create("kubernetes:deployment:api", api).await.health, Health::Healthy);
+    lab.poke("aws:rds:cluster:shop-db", Poke::Kill);
+    let api = lab.read("kubernetes:deployment:api").await.unwrap();
+    assert!(api.health == Health::Unhealthy && api.reason.unwrap().contains("cannot reach shop-db"));
+}
+
+#[tokio::test]
+async fn a_replacement_can_be_made_before_the_old_one_goes() {
+    let mut lab = Lab::new();
+    let old = lab.create("aws:acm:certificate:cert", json!({ "domain": "a.example.org" })).await;
+    lab.create("aws:elb:loadBalancer:lb", json!({})).await;
+    lab.create("aws:elb:targetGroup:tg", json!({})).await;
+    let listener = |certificate: &str| json!({ "loadBalancer": "lb", "targetGroup": "tg", "certificate": certificate });
+    lab.create("aws:elb:listener:https", listener(&old.id)).await;
+    let new = lab.create("aws:acm:certificate:cert", json!({ "domain": "b.example.org" })).await;
+    let by_id = |id: &str| json!({ "type": "acm:certificate", "id": id });
+    assert_eq!(lab.call("aws", "delete_resource", by_id(&old.id)).await.unwrap_err().0, "in_use");
+    lab.update("aws:elb:listener:https", listener(&new.id)).await.unwrap();
+    lab.call("aws", "delete_resource", by_id(&old.id)).await.unwrap();
+    assert_eq!(lab.read("aws:acm:certificate:cert").await.unwrap().id, new.id);
+}
+
+#[tokio::test]
+async fn one_peer_of_several_is_enough() {
+    let mut lab = Lab::new();
+    lab.create("docker:container:run:web-1", json!({ "image": "nginx:1.27" })).await;
+    lab.create("docker:container:run:web-2", json!({ "image": "nginx:1.27" })).await;
+    let balancer = json!({ "image": "haproxy:3.0", "environment": { "CFG": "server a web-1:80 check\nserver b web-2:80 check" } });
+    lab.create("docker:container:run:lb", balancer).await;
+    lab.poke("docker:container:run:web-1", Poke::Kill);
+    assert_eq!(lab.read("docker:container:run:lb").await.unwrap().health, Health::Healthy);
+    lab.poke("docker:container:run:web-2", Poke::Kill);
+    assert_eq!(lab.read("docker:container:run:lb").await.unwrap().health, Health::Unhealthy);
+}
+
+#[tokio::test]
+async fn a_final_snapshot_stays_when_its_cluster_goes_as_often_as_that_happens() {
+    let mut lab = Lab::new();
+    for _ in 0..3 {
+        lab.create("aws:rds:cluster:d", json!({ "engine": "postgres", "finalSnapshot": true })).await;
+        lab.delete("aws:rds:cluster:d").await.unwrap();
+    }
+    for name in ["d-final", "d-final-2", "d-final-3"] {
+        assert!(lab.read(&format!("aws:rds:snapshot:{name}")).await.is_some(), "{name}");
+    }
+}

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::catalogue::SERVERS;
 use super::fault::Call;
-use super::world::{World, WorldError};
+use super::world::{DEFAULT_SEED, World, WorldError, digest};
 use crate::mcp::protocol::ListArgs;
 
 mod call;
@@ -104,7 +104,7 @@ impl SandboxServer {
         }
     }
 
-    /// What it manages: stable for each world, different between worlds of different seeds.
+    /// What it manages: stable for each world and the same for its clones, different between worlds of different seeds.
     pub fn identity(&self) -> String {
         let what = match self.name {
             "opnsense" => "fw1",
@@ -112,7 +112,10 @@ impl SandboxServer {
             "docker" => "host1",
             _ => "cluster1",
         };
-        format!("sandbox:{}:{what}", self.name)
+        match self.world.seed() {
+            DEFAULT_SEED => format!("sandbox:{}:{what}", self.name),
+            seed => format!("sandbox:{}:{what}-{}", self.name, &digest(seed, &["identity"])[..8]),
+        }
     }
 
     /// Never answers. Ends when the request is cancelled or the connection is gone.
@@ -151,6 +154,17 @@ impl SandboxServer {
         Ok(tools)
     }
 
+    /// The tools that a fault defines differently, and how: what a watcher compares.
+    fn altered(&self) -> Vec<String> {
+        if !self.world.may_have_faults() {
+            return Vec::new();
+        }
+        let names = tools::NAMES;
+        let found =
+            self.world.faults(|file| names.iter().filter_map(|t| Some(format!("{t}: {}", file.changed_tool(self.name, t)?))).collect());
+        found.unwrap_or_default()
+    }
+
     fn watches(&self) -> std::sync::MutexGuard<'_, Watches> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +177,7 @@ impl SandboxServer {
         }
         let server = self.clone();
         tokio::spawn(async move {
-            let mut tools = server.tools().unwrap_or_default();
+            let mut tools = server.altered();
             loop {
                 tokio::select! {
                     () = server.stop.cancelled() => return,
@@ -173,7 +187,7 @@ impl SandboxServer {
                 for uri in changed {
                     let _ = peer.notify_resource_updated(ResourceUpdatedNotificationParam::new(uri)).await;
                 }
-                let now = server.tools().unwrap_or_default();
+                let now = server.altered();
                 if now != tools {
                     tools = now;
                     let _ = peer.notify_tool_list_changed().await;
@@ -317,7 +331,7 @@ impl ServerHandler for SandboxServer {
         for uri in context.accepted().resource_subscriptions.iter().flatten() {
             watches.add(&self.world, self.name, uri);
         }
-        let mut tools = self.tools().unwrap_or_default();
+        let mut tools = self.altered();
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
@@ -327,7 +341,7 @@ impl ServerHandler for SandboxServer {
             for uri in watches.changed(&self.world, self.name) {
                 let _ = context.sink().notify_resource_updated(uri).await;
             }
-            let now = self.tools().unwrap_or_default();
+            let now = self.altered();
             if now != tools && context.accepted().tools_list_changed == Some(true) {
                 let _ = context.sink().notify_tool_list_changed().await;
             }

@@ -47,6 +47,7 @@ async fn every_server_says_who_it_is_and_what_it_can_do() {
         let client = lab.client(server).await;
         assert!(client.peer_info().unwrap().instructions.as_ref().unwrap().starts_with("SIMULATED"));
         let tools = client.list_all_tools().await.unwrap();
+        assert!(tools.iter().map(|t| t.name.as_ref()).eq(super::tools::NAMES));
         assert!(tool::REQUIRED.iter().all(|t| tools.iter().any(|o| o.name == *t)));
         for tool in &tools {
             jsonschema::meta::validate(&Value::Object(tool.input_schema.as_ref().clone())).unwrap();
@@ -198,4 +199,53 @@ async fn a_changed_tool_is_told_and_shown() {
     let after = client.list_all_tools().await.unwrap();
     let differ: Vec<&str> = before.iter().zip(&after).filter(|(a, b)| a != b).map(|(a, _)| a.name.as_ref()).collect();
     assert_eq!(differ, ["delete_resource"]);
+}
+
+#[tokio::test]
+async fn the_newest_protocol_has_subscriptions_without_a_handshake() {
+    use rmcp::model::{ProtocolVersion, SubscriptionFilter};
+    use rmcp::{ClientLifecycleMode, ClientServiceExt};
+    let lab = Lab::new();
+    let stream = crate::sandbox::spawn_in_process("docker", lab.world.clone(), crate::sandbox::SandboxOptions::default()).unwrap();
+    let mode = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
+    let client = crate::sandbox::testing::Ear::default().serve_with_lifecycle(stream, mode).await.unwrap();
+    let uri = "swell://docker/image/nginx";
+    let filter = SubscriptionFilter::builder().resource_subscription(uri).build();
+    let mut subscription = client.listen(filter).await.unwrap();
+    lab.world.poke("docker", "image", "nginx", Poke::SetProperty { property: "platform".into(), value: json!("linux/arm64") }).unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(10), subscription.next()).await.unwrap();
+    assert!(format!("{heard:?}").contains(uri), "{heard:?}");
+}
+
+#[tokio::test]
+async fn latency_is_realistic_when_asked_for_and_shows_progress() {
+    let lab = Lab::new();
+    let options = crate::sandbox::SandboxOptions { latency: true };
+    let stream = crate::sandbox::spawn_in_process("docker", lab.world.clone(), options).unwrap();
+    let client = rmcp::ServiceExt::serve(crate::sandbox::testing::Ear::default(), stream).await.unwrap();
+    let since = std::time::Instant::now();
+    let params = CallToolRequestParams::new(tool::CREATE).with_arguments(network("n", "k").as_object().unwrap().clone());
+    client.call_tool(params).await.unwrap();
+    assert!(since.elapsed() >= Duration::from_millis(350));
+}
+
+#[test]
+fn the_examples_of_the_specification_are_of_the_shapes_that_it_describes() {
+    use crate::mcp::protocol::{CreateArgs, ErrorReply, HealthReply};
+    fn round<T: serde::de::DeserializeOwned + serde::Serialize>(value: &Value) -> bool {
+        serde_json::from_value::<T>(value.clone()).is_ok_and(|t| serde_json::to_value(t).unwrap() == *value)
+    }
+    let page = include_str!("../../docs/protocol.md");
+    let examples: Vec<Value> =
+        page.split("```json\n").skip(1).map(|b| serde_json::from_str(b.split("```").next().unwrap()).unwrap()).collect();
+    assert_eq!(examples.len(), 6);
+    assert!(round::<ErrorReply>(&examples[0]));
+    assert!(round::<crate::mcp::Live>(&examples[1]));
+    assert!(round::<crate::domain::TypeDef>(&examples[2]));
+    assert!(round::<CreateArgs>(&examples[3]));
+    assert!(round::<HealthReply>(&examples[4]));
+    assert!(serde_json::from_value::<crate::sandbox::fault::FaultFile>(examples[5].clone()).is_ok());
+    for name in super::tools::NAMES {
+        assert!(page.contains(&format!("`{name}`")), "{name} is not described");
+    }
 }

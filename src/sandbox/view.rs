@@ -147,29 +147,55 @@ fn container(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
         return base(Look::bad(Status::Failed, format!("exited with code {exit_code}{why} at {at}")), "exited", *exit_code);
     }
     let place = "docker/container:run";
-    let mut needed: Vec<&str> =
-        object.properties.get("dependsOn").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let each = object.properties.get("dependsOn").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut groups: Vec<Vec<&str>> = each.map(|name| vec![name]).collect();
     for (variable, value) in environment(object) {
-        needed.extend(words(value).filter(|w| *w != object.name && state.find(place, w).is_some()));
+        let mut named: Vec<&str> = words(value).filter(|w| *w != object.name && state.find(place, w).is_some()).collect();
         let host = value.split(':').next().unwrap_or_default();
         let single =
             !host.is_empty() && !host.contains(['.', '/']) && host != "localhost" && host.contains(|c: char| c.is_ascii_alphabetic());
-        if names_a_host(variable) && single && host != object.name && words(host).count() == 1 {
-            needed.push(host);
+        if names_a_host(variable) && single && host != object.name && words(host).count() == 1 && !named.contains(&host) {
+            named.push(host);
+        }
+        groups.push(named);
+    }
+    // A variable that names several is a list of peers to choose from; it is enough that one of them answers.
+    for group in groups.iter().filter(|g| !g.is_empty()) {
+        let answers: Vec<Result<(), String>> = group.iter().map(|name| reach(state, name, seen)).collect();
+        if let (false, Some(Err(reason))) = (answers.iter().any(Result::is_ok), answers.first()) {
+            return base(Look::bad(Status::Ready, reason.as_str()), "running", 0);
         }
     }
-    for name in needed {
-        let reason = match state.find(place, name) {
-            None => format!("cannot reach {name}: getaddrinfo ENOTFOUND {name}"),
-            Some(other) if !other.runs() => format!("cannot reach {name}: connection refused (the container {name} has exited)"),
-            Some(other) => match look(state, other, seen) {
-                l if l.works() => continue,
-                l => format!("cannot reach {name}: it is unhealthy: {}", l.reason.unwrap_or_default()),
-            },
-        };
-        return base(Look::bad(Status::Ready, reason), "running", 0);
+    match environment(object).iter().find_map(|(_, value)| unreachable_managed(state, value, seen)) {
+        Some(reason) => base(Look::bad(Status::Ready, reason), "running", 0),
+        None => base(Look::good(), "running", 0),
     }
-    base(Look::good(), "running", 0)
+}
+
+/// Whether a container can be reached by name.
+fn reach(state: &State, name: &str, seen: &mut Vec<String>) -> Result<(), String> {
+    match state.find("docker/container:run", name) {
+        None => Err(format!("cannot reach {name}: getaddrinfo ENOTFOUND {name}")),
+        Some(other) if !other.runs() => Err(format!("cannot reach {name}: connection refused (the container {name} has exited)")),
+        Some(other) => match look(state, other, seen) {
+            l if l.works() => Ok(()),
+            l => Err(format!("cannot reach {name}: it is unhealthy: {}", l.reason.unwrap_or_default())),
+        },
+    }
+}
+
+/// Why a managed database or cache that a text names does not answer; `None` if all do.
+fn unreachable_managed(state: &State, value: &str, seen: &mut Vec<String>) -> Option<String> {
+    for host in words(value).filter(|w| w.ends_with(".rds.amazonaws.com") || w.ends_with(".cache.amazonaws.com")) {
+        match state.find_in(&["aws/rds:cluster", "aws/elasticache:cluster"], host) {
+            None => return Some(format!("cannot reach {host}: name does not resolve")),
+            Some(found) => match look(state, found, seen) {
+                l if l.works() => {}
+                l => return Some(format!("cannot reach {} ({host}): {}", found.name, l.reason.unwrap_or_default())),
+            },
+        }
+    }
+    None
 }
 
 /// Whether an address answers, as far as the world knows; the reason if it does not.
@@ -189,6 +215,7 @@ fn answers(state: &State, address: &str, seen: &mut Vec<String>) -> Result<(), S
             l if l.works() => Ok(()),
             l => Err(format!("{}: {}", object.name, l.reason.unwrap_or_default())),
         },
+        None if host.ends_with(".elb.amazonaws.com") => Err(format!("{host}: there is no such load balancer")),
         None if host.contains('.') || host == "localhost" => {
             // An address of one of our networks at which nobody is.
             let ours = host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| inside_a_network(state, ip));
@@ -359,7 +386,8 @@ fn workload(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
     }
     for claim in object.properties.get("volumes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         let name = claim.split(':').next().unwrap_or_default();
-        if state.find("kubernetes/persistentvolumeclaim", name).is_none_or(|o| o.text("namespace") != namespace) {
+        let places = ["kubernetes/persistentvolumeclaim", "kubernetes/configmap", "kubernetes/secret"];
+        if !places.iter().any(|p| state.find(p, name).is_some_and(|o| o.text("namespace") == namespace)) {
             return failed(format!("FailedScheduling: pod {first}: persistentvolumeclaim \"{name}\" not found"));
         }
     }
@@ -367,6 +395,9 @@ fn workload(state: &State, object: &Object, seen: &mut Vec<String>) -> Look {
         return failed(format!("CrashLoopBackOff: pod {first}: container {} exited with code {exit_code} (OOMKilled)", object.name));
     }
     for (_, value) in environment(object) {
+        if let Some(reason) = unreachable_managed(state, value, seen) {
+            return Look::bad(Status::Ready, format!("Readiness probe failed: pod {first}: {reason}")).with("readyReplicas", 0);
+        }
         for host in words(value).map(|w| w.split('.').next().unwrap_or(w)) {
             if let Some(service) =
                 state.find("kubernetes/service", host).filter(|s| s.text("namespace") == namespace && s.name != object.name)

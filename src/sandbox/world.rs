@@ -147,6 +147,11 @@ impl World {
         &self.inner.disk.dir
     }
 
+    /// The seed of all its ids.
+    pub fn seed(&self) -> &str {
+        &self.inner.seed
+    }
+
     /// How many changes there were. Grows with every change that any process makes.
     pub fn generation(&self) -> Result<u64, WorldError> {
         self.read(|state| state.generation)
@@ -166,7 +171,7 @@ impl World {
     pub fn reset(&self) -> Result<(), WorldError> {
         self.clear_faults()?;
         self.write(|tx| {
-            tx.offset(tx.disk.append("!")?);
+            tx.log("!")?;
             tx.disk.clear()?;
             let (generation, seed) = (tx.cache.state.generation, tx.cache.state.seed.clone());
             tx.cache.state = State::empty(&seed);
@@ -292,8 +297,7 @@ impl Tx<'_> {
 
     /// Writes an object.
     pub fn put(&mut self, mut object: Object) -> Result<(), WorldError> {
-        let offset = self.disk.append(&format!("+ {}", object.key()))?;
-        self.offset(offset);
+        self.log(&format!("+ {}", object.key()))?;
         object.revision = self.cache.state.generation;
         self.disk.save(&object)?;
         self.cache.state.insert(object);
@@ -302,16 +306,17 @@ impl Tx<'_> {
 
     /// Takes an object away.
     pub fn remove(&mut self, key: &str) -> Result<(), WorldError> {
-        let offset = self.disk.append(&format!("- {key}"))?;
-        self.offset(offset);
+        self.log(&format!("- {key}"))?;
         self.disk.delete(key)?;
         self.cache.state.remove(key);
         Ok(())
     }
 
-    fn offset(&mut self, offset: u64) {
+    fn log(&mut self, line: &str) -> Result<(), WorldError> {
+        let (offset, lines) = self.disk.append(line)?;
         self.cache.offset = offset;
-        self.cache.state.generation += 1;
+        self.cache.state.generation += lines;
+        Ok(())
     }
 }
 

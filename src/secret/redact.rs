@@ -91,7 +91,8 @@ impl Redactor {
 
     /// Whether a text holds a known value.
     pub fn finds(&self, text: &str) -> bool {
-        matches!(self.text(text), Cow::Owned(_))
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.pattern.as_ref().map_or(!state.forms.is_empty(), |pattern| pattern.is_match(text))
     }
 
     /// The names whose values are known, for diagnostics.

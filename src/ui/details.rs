@@ -10,7 +10,7 @@ use super::{
     value::{self, SECRET},
 };
 use crate::{
-    domain::{Action, PropertyPath, path::PathStep},
+    domain::{Action, Properties, PropertyPath, path::PathStep},
     plan::{Change, Shown},
 };
 
@@ -46,6 +46,29 @@ pub(super) fn properties(row: &Row, rows: &Rows, style: &Style, page: &mut Page)
             open.push(step.clone());
         }
         property(leaf, &key(last), indent + 2 * open.len(), rows, style, page);
+    }
+}
+
+/// Writes properties as they are, as a tree.
+pub(super) fn tree(properties: &Properties, indent: usize, style: &Style, page: &mut Page) {
+    for (name, v) in properties {
+        member(name, v, indent, style, page);
+    }
+}
+
+fn member(name: &str, v: &Value, indent: usize, style: &Style, page: &mut Page) {
+    let line = Line::of(Tone::Plain, &" ".repeat(indent)).add(Tone::Plain, &format!("{name}: "));
+    match v {
+        Value::Object(_) | Value::Array(_) if !is_empty(v) => {
+            page.flow(line, style, indent + 2);
+            members(v).iter().for_each(|(step, inner)| member(&key(step), inner, indent + 2, style, page));
+        }
+        Value::String(text) if text.trim_end().contains('\n') => {
+            page.flow(line, style, indent + 2);
+            let text = value::mask(text);
+            text.lines().for_each(|l| page.flow(Line::of(Tone::Plain, &" ".repeat(indent + 2)).add(Tone::Plain, l), style, indent + 2));
+        }
+        _ => page.flow(line.add(Tone::Info, &value::inline(v)), style, indent + 4),
     }
 }
 

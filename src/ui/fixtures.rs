@@ -142,7 +142,11 @@ pub fn blog() -> Review {
                 change("address", Shown::Absent, Shown::From { address: address("aws:vpc:subnet:private-1"), value: json!("10.0.1.7") }),
                 change("env", Shown::Absent, val(json!({"MARIADB_DATABASE": "wp", "TZ": "UTC", "OPTS": ["a", "b"]}))),
             ],
-            ..create("docker:container:run:blog-db-1", json!({"network": "${docker:network:blog.id}"}), &["docker:network:blog"])
+            ..create(
+                "docker:container:run:blog-db-1",
+                json!({"network": "${docker:network:blog.id}"}),
+                &["docker:network:blog", "docker:volume:blog-db-1-data"],
+            )
         },
         Step {
             id: Some("c-77".into()),

@@ -89,6 +89,19 @@ fn every_resource_is_drawn_once() {
     assert_eq!(text, graph::svg::svg(&Picture::of_plan(&large(20))));
 }
 
+#[test]
+fn a_thousand_resources_are_rendered_in_a_moment() {
+    let plan = large(100);
+    let began = std::time::Instant::now();
+    let review = crate::review::Review::new(plan, None, Vec::new());
+    let style = Style::PLAIN;
+    let levels = [crate::review::Level::Brief, crate::review::Level::Details, crate::review::Level::Graph];
+    assert!(levels.iter().all(|l| super::review::render(&review, *l, &style).lines().count() > 1_000));
+    assert_eq!(graph::svg::svg(&Picture::of_plan(&review.plan)).matches("<g class=\"node").count(), 1_000);
+    // Generous, since tests run unoptimised and side by side; what it guards against is a square.
+    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
 /// Not a test of anything: writes the pictures where a person can look at them.
 #[test]
 #[ignore = "writes files; run with SWELL_PICTURES=folder"]

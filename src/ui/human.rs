@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Screen,
+    Screen, Style,
     lines::{Line, Page, Tone, count, duration},
     summary,
 };
@@ -32,7 +32,7 @@ const LIVE_LINES: usize = 12;
 pub type Monotonic = Box<dyn Fn() -> Duration + Send + Sync>;
 
 /// Renders a diagnostic for a style; the face of diagnostics is handed in so that this one does not depend on it.
-pub type RenderDiagnostic = fn(&Diagnostic, &super::Style) -> String;
+pub type RenderDiagnostic = fn(&Diagnostic, &Style) -> String;
 
 /// A face for people.
 pub struct HumanSink {
@@ -48,7 +48,7 @@ struct State {
     working: Option<Working>,
     steps: usize,
     ended: usize,
-    /// Columns of each line of the live region that stands on the screen.
+    /// Widths of the lines of the live region that stand on the screen.
     drawn: Vec<usize>,
     drawn_at: Option<Duration>,
 }
@@ -93,7 +93,7 @@ impl HumanSink {
     pub fn tick(&self) {
         let mut state = self.lock();
         let now = (self.clock)();
-        if self.screen.terminal {
+        if self.screen.is_terminal() {
             if !state.is_idle() && state.drawn_at.is_none_or(|at| now.saturating_sub(at) >= REDRAW) {
                 self.draw(&mut state, Page::default(), now);
             }
@@ -119,10 +119,8 @@ impl HumanSink {
     pub fn clear(&self) {
         let mut state = self.lock();
         state.working = None;
-        let gone = erase(&std::mem::take(&mut state.drawn), self.screen.now().width);
-        if !gone.is_empty() {
-            self.screen.print(&gone);
-        }
+        let drawn = std::mem::take(&mut state.drawn);
+        self.screen.print(&erase(&drawn, self.screen.style().width));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -131,17 +129,17 @@ impl HumanSink {
 
     fn print(&self, page: &Page) {
         if !page.lines.is_empty() {
-            self.screen.print(&page.render(&self.screen.now()));
+            self.screen.print(&page.render(&self.screen.style()));
         }
     }
 
     /// Writes finished lines above the live region and draws it anew, in one piece.
     fn draw(&self, state: &mut State, page: Page, now: Duration) {
-        if !self.screen.terminal {
+        if !self.screen.is_terminal() {
             self.print(&page);
             return;
         }
-        let style = self.screen.now();
+        let style = self.screen.style();
         let live = live(state, now, style.width.saturating_sub(1));
         let mut text = erase(&state.drawn, style.width);
         text.push_str(&page.render(&style));
@@ -154,11 +152,13 @@ impl HumanSink {
     }
 
     fn take(&self, state: &mut State, event: Event, now: Duration, page: &mut Page) {
-        let style = &self.screen.now();
-        let terminal = self.screen.terminal;
+        let terminal = self.screen.is_terminal();
+        // In a log an event is one line, however long, so that it can be searched for.
+        let real = self.screen.style();
+        let style = &Style { width: if terminal { real.width } else { usize::MAX / 2 }, ..real };
         match event {
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
-            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, style), page),
+            Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &real), page),
             Event::Working { what, done, total } => {
                 let same = state.working.as_ref().filter(|w| w.what == what).map(|w| (w.began, w.beat));
                 let (began, beat) = same.unwrap_or((now, now));
@@ -192,7 +192,8 @@ impl HumanSink {
                 state.running.remove(&step);
                 state.ended += 1;
                 let count = if state.steps > 0 { format!("{:>3}/{} ", state.ended.min(state.steps), state.steps) } else { String::new() };
-                ended(&count, &address, action, outcome, elapsed_ms, error.as_deref(), page, style);
+                let finished = Finished { count, address, action, outcome, elapsed_ms, error: error.as_deref() };
+                finished.lines().into_iter().for_each(|l| page.flow(l, style, 4));
             }
             Event::Held { wave } => {
                 page.flow(
@@ -222,7 +223,7 @@ impl HumanSink {
                 state.running.clear();
                 state.working = None;
                 page.line(Line::new());
-                raw(&summary::render(&summary, style), page);
+                raw(&summary::render(&summary, &real), page);
             }
         }
     }
@@ -247,9 +248,9 @@ impl Sink for HumanSink {
     }
 }
 
-/// Moves up over lines and erases them. Lines of a window that was made narrower have been broken by the terminal.
-fn erase(drawn: &[usize], columns: usize) -> String {
-    let rows: usize = drawn.iter().map(|width| width.div_ceil(columns.max(1)).max(1)).sum();
+/// Moves up over the lines that were drawn and erases them. In a window that became narrower, a line stands on several rows by now.
+fn erase(drawn: &[usize], width: usize) -> String {
+    let rows: usize = drawn.iter().map(|w| w.div_ceil(width.max(1)).max(1)).sum();
     if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
 }
 
@@ -301,31 +302,34 @@ fn live(state: &State, now: Duration, width: usize) -> Page {
     page
 }
 
-#[expect(clippy::too_many_arguments, reason = "the fields of one event and where its line goes")]
-fn ended(
-    count: &str,
-    address: &Address,
+/// A step that ended.
+struct Finished<'a> {
+    count: String,
+    address: Address,
     action: Action,
     outcome: Outcome,
     elapsed_ms: u64,
-    error: Option<&str>,
-    page: &mut Page,
-    style: &super::Style,
-) {
-    let (sign, tone, word) = match outcome {
-        Outcome::Done => ("✓", Tone::Good, did(action)),
-        Outcome::Failed => ("✗", Tone::Bad, "failed to ".to_owned() + &action.to_string()),
-        Outcome::Unknown => ("?", Tone::Warn, format!("unknown whether {}:", did(action))),
-        Outcome::Skipped => ("–", Tone::Dim, format!("did not {}", action)),
-    };
-    let mut line = Line::of(tone, sign).add(Tone::Dim, &format!(" {count}")).add(Tone::Plain, &format!("{word} {address}"));
-    if outcome != Outcome::Skipped {
-        line.push(Tone::Dim, &format!("  {}", duration(elapsed_ms)));
-    }
-    page.flow(line, style, 4);
-    if let Some(words) = error {
-        let words = if outcome == Outcome::Skipped { Line::of(Tone::Dim, words) } else { summary::quote(words) };
-        page.flow(Line::of(Tone::Plain, "    ").join(words), style, 4);
+    error: Option<&'a str>,
+}
+
+impl Finished<'_> {
+    /// One line, and below it the words of whoever said why it did not end well.
+    fn lines(&self) -> Vec<Line> {
+        let action = self.action;
+        let (sign, tone, word) = match self.outcome {
+            Outcome::Done => ("✓", Tone::Good, did(action).to_owned()),
+            Outcome::Failed => ("✗", Tone::Bad, format!("failed to {action}")),
+            Outcome::Unknown => ("?", Tone::Warn, format!("unknown whether {}:", did(action))),
+            Outcome::Skipped => ("–", Tone::Dim, format!("did not {action}")),
+        };
+        let skipped = self.outcome == Outcome::Skipped;
+        let mut line =
+            Line::of(tone, sign).add(Tone::Dim, &format!(" {}", self.count)).add(Tone::Plain, &format!("{word} {}", self.address));
+        if !skipped {
+            line.push(Tone::Dim, &format!("  {}", duration(self.elapsed_ms)));
+        }
+        let words = self.error.map(|words| if skipped { Line::of(Tone::Dim, words) } else { summary::quote(words) });
+        std::iter::once(line).chain(words.map(|w| Line::of(Tone::Plain, "    ").join(w))).collect()
     }
 }
 
@@ -342,7 +346,7 @@ fn doing(action: Action) -> &'static str {
     }
 }
 
-fn did(action: Action) -> String {
+fn did(action: Action) -> &'static str {
     match action {
         Action::Create => "created",
         Action::Update => "updated",
@@ -353,5 +357,4 @@ fn did(action: Action) -> String {
         Action::Forget => "forgot",
         Action::Keep => "kept",
     }
-    .to_owned()
 }

@@ -7,11 +7,11 @@ use super::{
     Style, details, graph,
     lines::{Line, Page, Tone, count},
     rows::{Row, Rows},
-    value::{self, SECRET},
+    telling, value,
 };
 use crate::{
     domain::Action,
-    plan::{Counts, ParameterNote, Plan, Shown, Verdict},
+    plan::{Counts, ParameterNote, Plan, Verdict},
     review::{Level, Review},
     store::RunKind,
 };
@@ -38,11 +38,11 @@ pub fn render(review: &Review, level: Level, style: &Style) -> String {
     parameters(&review.plan, level, style, &mut page);
     findings(&review.plan, &rows, style, &mut page);
     let longest = rows.rows.iter().map(|r| r.address().to_string().len()).max().unwrap_or(0);
-    let column = longest.min((style.width * 45 / 100).max(20));
+    let table = Table { rows: &rows, level, style, column: longest.min((style.width * 45 / 100).max(20)) };
     let mut wave = 0;
     for row in &rows.rows {
         let name = if std::mem::replace(&mut wave, row.wave) == row.wave { String::new() } else { format!("wave {}", row.wave) };
-        row_line(row, &name, column, &rows, level, style, &mut page);
+        table.row(row, &name, &mut page);
     }
     remarks(review, &rows, level, style, &mut page);
     page.flow(Line::of(Tone::Bold, &last_line(review)), style, 2);
@@ -173,7 +173,7 @@ fn findings(plan: &Plan, rows: &Rows, style: &Style, page: &mut Page) {
             entry(once(&mut first, "drift"), Action::Delete, &name, Line::of(Tone::Bad, "gone from the server"), style, page);
         }
         for change in &drift.changes {
-            let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(arrow(&change.before, &change.after, rows));
+            let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
             entry(once(&mut first, "drift"), Action::Update, &name, rest.add(Tone::Dim, " (changed on the server)"), style, page);
         }
         if let Some(words) = &drift.unhealthy {
@@ -211,188 +211,39 @@ pub(super) fn tone(action: Action) -> Tone {
     }
 }
 
-fn row_line(row: &Row, name: &str, column: usize, rows: &Rows, level: Level, style: &Style, page: &mut Page) {
-    let left = label(name).pad(LABEL).add(tone(row.action), row.action.sign()).pad(LABEL + SIGN);
-    let left = left.add(Tone::Plain, &row.address().to_string()).pad(LABEL + SIGN + column).add(Tone::Plain, "  ");
-    if level == Level::Details {
-        page.flow(left.join(reasons(row)), style, LABEL + SIGN + 2);
-        details::properties(row, rows, style, page);
-        return;
-    }
-    let room = style.width.saturating_sub(left.width());
-    if matches!(row.action, Action::Replace | Action::Delete) {
-        // Why something goes is never cut off.
-        page.flow(left.join(telling(row, rows, usize::MAX)), style, LABEL + SIGN + 2);
-    } else if room >= 16 {
-        page.line(left.join(telling(row, rows, room)));
-    } else {
-        page.flow(left, style, LABEL + SIGN);
-        let below = telling(row, rows, style.width.saturating_sub(LABEL + SIGN + 2));
-        if !below.is_empty() {
-            page.line(Line::of(Tone::Plain, &" ".repeat(LABEL + SIGN + 2)).join(below));
-        }
-    }
+/// How the rows of one review are written.
+struct Table<'a> {
+    rows: &'a Rows<'a>,
+    level: Level,
+    style: &'a Style,
+    /// Columns of the longest address, within reason.
+    column: usize,
 }
 
-/// Why it is done and what is lost, without properties.
-fn reasons(row: &Row) -> Line {
-    let mut parts = Vec::new();
-    if row.loses_data() {
-        parts.push(Line::of(Tone::Bad, "data is lost"));
-    }
-    if let Some(why) = &row.step.because {
-        parts.push(Line::of(Tone::Plain, why));
-    }
-    if let Some(why) = row.step.replace.as_ref().filter(|_| row.action == Action::Replace) {
-        parts.push(Line::of(Tone::Replace, &format!("replaced: {why}")));
-    }
-    if let Some(id) = &row.step.id {
-        parts.push(Line::of(Tone::Dim, &format!("id {id}")));
-    }
-    if let Some(tool) = &row.step.tool {
-        parts.push(Line::of(Tone::Dim, &format!("tool {tool}")));
-    }
-    dotted(parts, usize::MAX)
-}
-
-/// Property names that say most about a resource, most telling first.
-const TELLING: [&str; 31] = [
-    "image",
-    "tag",
-    "cidr",
-    "cidrBlock",
-    "subnet",
-    "port",
-    "ports",
-    "engine",
-    "engineVersion",
-    "version",
-    "replicas",
-    "minSize",
-    "maxSize",
-    "instanceType",
-    "instanceClass",
-    "driver",
-    "size",
-    "storage",
-    "allocatedStorage",
-    "domain",
-    "domainName",
-    "host",
-    "hostname",
-    "type",
-    "action",
-    "protocol",
-    "source",
-    "destination",
-    "interface",
-    "schedule",
-    "mode",
-];
-
-/// The few most telling properties, in `room` columns.
-fn telling(row: &Row, rows: &Rows, room: usize) -> Line {
-    let mut parts = Vec::new();
-    if row.loses_data() {
-        parts.push(Line::of(Tone::Bad, "data is lost"));
-    }
-    let changes = row.changes();
-    match row.action {
-        Action::Replace => {
-            for c in changes.iter().filter(|c| c.forces_replace) {
-                let line = Line::of(Tone::Plain, &c.path.to_string()).add(Tone::Replace, " changed (forces replace): ");
-                parts.push(line.join(change_text(row, c, rows)));
-            }
-            if !changes.iter().any(|c| c.forces_replace) {
-                parts.push(Line::of(Tone::Replace, row.step.replace.as_deref().unwrap_or("must be replaced")));
-            }
+impl Table<'_> {
+    fn row(&self, row: &Row, name: &str, page: &mut Page) {
+        let (rows, style) = (self.rows, self.style);
+        let left = label(name).pad(LABEL).add(tone(row.action), row.action.sign()).pad(LABEL + SIGN);
+        let left = left.add(Tone::Plain, &row.address().to_string()).pad(LABEL + SIGN + self.column).add(Tone::Plain, "  ");
+        if self.level == Level::Details {
+            page.flow(left.join(telling::reasons(row)), style, LABEL + SIGN + 2);
+            details::properties(row, rows, style, page);
+            return;
         }
-        Action::Update => {
-            for c in changes {
-                parts.push(Line::of(Tone::Plain, &format!("{} ", c.path)).join(change_text(row, c, rows)));
-            }
-        }
-        Action::Create => {
-            let rank = |name: &str| TELLING.iter().position(|t| *t == name).unwrap_or(TELLING.len());
-            let mut scalars: Vec<(usize, Line)> = Vec::new();
-            for c in changes {
-                let name = c.path.to_string();
-                let hidden = matches!(c.after, Shown::Secret) || c.path.head().is_some_and(|h| row.is_sensitive(h));
-                let (extra, text) = match &c.after {
-                    _ if hidden => (100, SECRET.to_owned()),
-                    Shown::Absent => continue,
-                    Shown::AfterApply(v) => (200, value::inline(v)),
-                    Shown::From { value, address } => (50, format!("{} (from {address})", value::inline(value))),
-                    Shown::Secret => (100, SECRET.to_owned()),
-                    Shown::Value(v) if is_flat(v) => (0, value::inline(v)),
-                    Shown::Value(_) => continue,
-                };
-                if text != row.address().name.as_str() {
-                    scalars.push((rank(&name) + extra, Line::of(Tone::Dim, &format!("{name} ")).add(value::tone(&c.after), &text)));
-                }
-            }
-            scalars.sort_by_key(|(rank, _)| *rank);
-            parts.extend(scalars.into_iter().map(|(_, line)| line));
-        }
-        Action::Delete => {}
-        Action::Adopt | Action::Forget | Action::Read | Action::Keep => {
-            if let Some(id) = &row.step.id {
-                parts.push(Line::of(Tone::Dim, &format!("id {id}")));
-            }
-        }
-    }
-    if let Some(why) = &row.step.because {
-        parts.insert(parts.len().min(usize::from(row.loses_data())), Line::of(Tone::Plain, why));
-    }
-    dotted(parts, room)
-}
-
-/// Short enough for one line: a scalar, or a short list of scalars.
-fn is_flat(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::Array(items) => !items.is_empty() && items.len() <= 4 && items.iter().all(|i| !i.is_array() && !i.is_object()),
-        serde_json::Value::Object(_) | serde_json::Value::Null => false,
-        serde_json::Value::String(s) => !s.contains('\n'),
-        _ => true,
-    }
-}
-
-/// Joins parts with ` · ` as far as they fit; says how many are left out.
-fn dotted(parts: Vec<Line>, room: usize) -> Line {
-    let total = parts.len();
-    let mut line = Line::new();
-    for (n, part) in parts.into_iter().enumerate() {
-        let gap = if n == 0 { 0 } else { 3 };
-        let more = if n + 1 < total { format!(" · +{}", total - n - 1) } else { String::new() };
-        if n == 0 {
-            line.append(part.fit(room.saturating_sub(more.chars().count())));
-        } else if line.width() + gap + part.width() + more.chars().count() <= room {
-            line.push(Tone::Dim, " · ");
-            line.append(part);
+        let room = style.width.saturating_sub(left.width());
+        if matches!(row.action, Action::Replace | Action::Delete) {
+            // Why something goes is never cut off.
+            page.flow(left.join(telling::telling(row, rows, usize::MAX)), style, LABEL + SIGN + 2);
+        } else if room >= 16 {
+            page.line(left.join(telling::telling(row, rows, room)));
         } else {
-            line.push(Tone::Dim, &format!(" · +{}", total - n));
-            break;
+            page.flow(left, style, LABEL + SIGN);
+            let below = telling::telling(row, rows, style.width.saturating_sub(LABEL + SIGN + 2));
+            if !below.is_empty() {
+                page.line(Line::of(Tone::Plain, &" ".repeat(LABEL + SIGN + 2)).join(below));
+            }
         }
     }
-    line
-}
-
-/// `before -> after`, with the common beginning of a tagged value said once.
-fn change_text(row: &Row, change: &crate::plan::Change, rows: &Rows) -> Line {
-    if change.path.head().is_some_and(|h| row.is_sensitive(h)) {
-        return Line::of(Tone::Dim, &format!("{SECRET} (changed)"));
-    }
-    arrow(&change.before, &change.after, rows)
-}
-
-fn arrow(before: &Shown, after: &Shown, rows: &Rows) -> Line {
-    if (before, after) == (&Shown::Secret, &Shown::Secret) {
-        return Line::of(Tone::Dim, &format!("{SECRET} (changed)"));
-    }
-    let (old, new) = (value::text(before), value::text(after));
-    let short = value::short_after(&old, &new);
-    let line = Line::of(Tone::Plain, &old).add(Tone::Dim, " -> ").add(value::tone(after), short);
-    value::annotate(line, after, rows)
 }
 
 /// What stands below the waves: notes, warnings, policy, undo, losses, what is kept.

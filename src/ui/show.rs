@@ -1,302 +1,270 @@
-//! What `show`, `history`, `outputs`, `drift`, `schema`, `patterns show` and an answer look like.
-
-use std::fmt::Write as _;
+//! What is recorded, for people: a deployment's resources, its history, its outputs, its drift.
+//!
+//! Sensitive properties and outputs are never shown, not even at [`Level::Details`].
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
 use super::{
-    Style,
-    lines::{Line, Page, Tone, count, visible},
+    Style, details,
+    lines::{Line, Page, Tone, count, duration},
+    review::tone,
+    rows::Rows,
+    summary,
     table::Table,
-    value,
+    telling, value,
 };
 use crate::{
-    answer::{Answer, ServerReport, Strength},
-    domain::{ServerName, TypeDef},
-    intent::Question,
-    pattern::Description,
-    plan::Drift,
-    store::{Recorded, Run, Snapshot},
-    template::Template,
+    domain::{Action, Address, Properties, Timestamp},
+    plan::{Drift, Plan},
+    review::Level,
+    store::{Entry, EntryBody, Recorded, Run, RunKind, Snapshot},
 };
 
-/// One snapshot of a deployment.
-pub fn snapshot(s: &Snapshot, style: &Style) -> String {
+/// A snapshot: what is there, what nobody knows, the outputs.
+pub fn snapshot(snapshot: &Snapshot, level: Level, style: &Style) -> String {
     let mut page = Page::default();
-    let from = s.recipe.pattern.as_deref().map_or_else(|| "a template".to_owned(), |p| format!("pattern {}", visible(p)));
-    page.line(
-        Line::of(Tone::Bold, s.deployment.as_str())
-            .add(Tone::Dim, &format!(" · snapshot {} · {} · from {from}", s.number, s.at.strftime("%Y-%m-%d %H:%M UTC"))),
-    );
-    let mut text = page.render(style);
-    let cells = s.resources.values().map(|r| vec![r.address.to_string(), r.id.clone(), telling(r)]).collect();
-    text.push_str(&Table::new(&["resource", "id", "outputs"]).rows(cells).render(style));
-    for u in &s.unsettled {
-        let _ = writeln!(text, "? {} {}: {}", u.action, u.address, visible(&u.reason));
+    let mut head = vec![
+        Line::of(Tone::Bold, snapshot.deployment.as_str()),
+        Line::of(Tone::Plain, &format!("snapshot {}", snapshot.number)),
+        Line::of(Tone::Plain, &when(&snapshot.at)),
+        Line::of(Tone::Plain, &count(snapshot.resources.len(), "resource", "resources")),
+    ];
+    if let Some(pattern) = &snapshot.recipe.pattern {
+        let version = snapshot.recipe.pattern_version.as_deref().map(|v| format!(" {v}")).unwrap_or_default();
+        head.push(Line::of(Tone::Dim, &format!("pattern {pattern}{version}")));
     }
-    if !s.outputs.is_empty() {
-        text.push('\n');
-        text.push_str(&outputs(&s.outputs, style));
+    page.items(Line::new(), head, style, 0);
+    if level == Level::Details {
+        for record in snapshot.resources.values() {
+            page.line(Line::new());
+            resource(record, style, &mut page);
+        }
+        page.line(Line::new());
+    } else if !snapshot.resources.is_empty() {
+        let mut table = Table::new(&["resource", "id", "outputs"]);
+        for record in snapshot.resources.values() {
+            let outputs = Line::of(Tone::Plain, &brief(&value::hide(&record.outputs, &record.sensitive), &record.id));
+            table.lines(vec![Line::of(Tone::Plain, &record.address.to_string()), Line::of(Tone::Dim, &record.id), outputs]);
+        }
+        page.lines.extend(table.page(style).lines);
     }
-    text
+    for unsettled in &snapshot.unsettled {
+        let line = Line::of(Tone::Warn, "? ").add(Tone::Plain, &format!("{} {}", unsettled.action, unsettled.address));
+        page.flow(line.add(Tone::Dim, "  unknown, the next plan asks the server  ").join(summary::quote(&unsettled.reason)), style, 4);
+    }
+    if !snapshot.outputs.is_empty() {
+        page.line(Line::of(Tone::Dim, "outputs"));
+        named(&snapshot.outputs, "  ", style, &mut page);
+    }
+    page.render(style)
 }
 
-/// The outputs of a resource on one line: scalars, never secrets.
-fn telling(r: &Recorded) -> String {
-    let shown =
-        r.outputs.iter().filter(|(k, v)| !r.sensitive.contains(k) && !v.is_object() && !v.is_array() && v.as_str() != Some(r.id.as_str()));
-    shown.take(4).map(|(k, v)| format!("{k}={}", value::inline(v))).collect::<Vec<_>>().join(" ")
+/// The scalars of some outputs, without the id that stands beside them.
+fn brief(outputs: &Properties, id: &str) -> String {
+    let scalar = |v: &Value| !v.is_null() && !v.is_array() && !v.is_object();
+    let shown = outputs.iter().filter(|(k, v)| scalar(v) && k.as_str() != "id" && v.as_str() != Some(id));
+    shown.map(|(k, v)| format!("{k} {}", value::inline(v))).collect::<Vec<_>>().join(" · ")
 }
 
-/// One recorded resource, whole.
-pub fn resource(deployment: &str, r: &Recorded, style: &Style) -> String {
-    let mut page = Page::default();
-    page.line(Line::of(Tone::Bold, &r.address.to_string()).add(Tone::Dim, &format!(" · {deployment} · id {}", visible(&r.id))));
-    let mut part = |title: &str, map: &crate::domain::Properties| {
-        if !map.is_empty() {
+/// All of one resource.
+pub fn resource(record: &Recorded, style: &Style, page: &mut Page) {
+    let head = Line::of(Tone::Bold, &record.address.to_string()).add(Tone::Dim, &format!("  id {}  on {}", record.id, record.target));
+    page.flow(head, style, 4);
+    let mut flags = Vec::new();
+    if record.holds_data {
+        flags.push("holds data");
+    }
+    if record.lifecycle.prevent_destroy {
+        flags.push("is never destroyed");
+    }
+    if !flags.is_empty() {
+        page.flow(Line::of(Tone::Warn, &format!("  {}", flags.join(", "))), style, 4);
+    }
+    if !record.depends_on.is_empty() {
+        let names: Vec<String> = record.depends_on.iter().map(ToString::to_string).collect();
+        page.flow(Line::of(Tone::Dim, "  needs ").add(Tone::Plain, &names.join(", ")), style, 8);
+    }
+    for (title, properties) in [("properties", &record.properties), ("outputs", &record.outputs)] {
+        if !properties.is_empty() {
             page.line(Line::of(Tone::Dim, &format!("  {title}")));
-            for (k, v) in map {
-                let shown = if r.sensitive.contains(k) { "‹secret›".to_owned() } else { value::inline(v) };
-                page.flow(Line::of(Tone::Plain, &format!("    {} = {shown}", visible(k))), style, 6);
-            }
+            details::tree(&value::hide(properties, &record.sensitive), 4, style, page);
         }
-    };
-    part("properties", &r.properties);
-    part("outputs", &r.outputs);
-    if !r.depends_on.is_empty() {
-        let names: Vec<String> = r.depends_on.iter().map(ToString::to_string).collect();
-        page.flow(Line::of(Tone::Plain, &format!("  needs {}", names.join(", "))), style, 8);
     }
+}
+
+/// The template's outputs.
+pub fn outputs(outputs: &IndexMap<String, Value>, style: &Style) -> String {
+    let mut page = Page::default();
+    if outputs.is_empty() {
+        page.line(Line::of(Tone::Dim, "There are no outputs."));
+    }
+    named(outputs, "", style, &mut page);
     page.render(style)
 }
 
-/// Runs, oldest first.
+fn named(values: &IndexMap<String, Value>, indent: &str, style: &Style, page: &mut Page) {
+    let widest = values.keys().map(|k| super::lines::width(k)).max().unwrap_or(0).min(30) + indent.len();
+    for (name, v) in values {
+        let line = Line::of(Tone::Plain, &format!("{indent}{name}")).pad(widest).add(Tone::Dim, " = ").add(Tone::Info, &value::inline(v));
+        page.flow(line, style, widest + 3);
+    }
+}
+
+/// The runs, newest first as they are given: when, who, what, why, how it ended.
 pub fn history(runs: &[Run], style: &Style) -> String {
-    let cells = runs
-        .iter()
-        .map(|r| {
-            let how = match &r.end {
-                None => "interrupted".to_owned(),
-                Some(e) => {
-                    let mut parts = vec![format!("{} done", e.done)];
-                    for (n, word) in [(e.failed, "failed"), (e.unknown, "unknown"), (e.skipped, "skipped")] {
-                        if n > 0 {
-                            parts.push(format!("{n} {word}"));
-                        }
-                    }
-                    parts.join(", ")
-                }
+    if runs.is_empty() {
+        return "There are no runs.\n".into();
+    }
+    let several = runs.iter().any(|r| r.header.deployment != runs[0].header.deployment);
+    let mut heads = vec!["when (UTC)", "what", "request", "ended", "snapshot", "who", "run"];
+    if several {
+        heads.insert(1, "deployment");
+    }
+    let mut table = Table::new(&heads);
+    for run in runs {
+        let h = &run.header;
+        let plain = |text: &str| Line::of(Tone::Plain, text);
+        let dim = |text: &str| Line::of(Tone::Dim, text);
+        let number = run.snapshot.map_or_else(|| "-".to_owned(), |n| n.to_string());
+        let mut cells = vec![
+            plain(&when(&run.began_at)),
+            plain(kind(h.kind)),
+            plain(&h.request),
+            ending(run),
+            plain(&number),
+            dim(&h.who),
+            dim(&h.id.0),
+        ];
+        if several {
+            cells.insert(1, plain(h.deployment.as_str()));
+        }
+        table.lines(cells);
+    }
+    table.render(style)
+}
+
+/// One run, with the steps that the journal has of it.
+pub fn run(run: &Run, entries: &[Entry], style: &Style) -> String {
+    let h = &run.header;
+    let mut page = Page::default();
+    let mut head = vec![
+        Line::of(Tone::Bold, &format!("run {}", h.id)),
+        Line::of(Tone::Plain, &format!("{} {}", kind(h.kind), h.deployment)),
+        Line::of(Tone::Plain, &when(&run.began_at)),
+        ending(run),
+    ];
+    if let Some(end) = &run.ended_at {
+        let ms = end.as_millisecond().saturating_sub(run.began_at.as_millisecond());
+        head.push(Line::of(Tone::Dim, &duration(u64::try_from(ms).unwrap_or(0))));
+    }
+    page.items(Line::new(), head, style, 0);
+    let snapshot = run.snapshot.map_or_else(|| "none".to_owned(), |n| n.to_string());
+    let base = if h.base == 0 { "nothing".to_owned() } else { format!("snapshot {}", h.base) };
+    for (name, text) in
+        [("request", &h.request), ("who", &h.who), ("approved", &h.approval), ("plan", &h.plan), ("from", &base), ("snapshot", &snapshot)]
+    {
+        page.items(Line::of(Tone::Dim, name), vec![Line::of(Tone::Plain, text)], style, 10);
+    }
+    for entry in entries {
+        entry_line(entry, style, &mut page);
+    }
+    page.render(style)
+}
+
+fn entry_line(entry: &Entry, style: &Style, page: &mut Page) {
+    let number = Line::of(Tone::Dim, &format!("{:>5}  {}  ", entry.number, entry.at.strftime("%H:%M:%S")));
+    let line = match &entry.body {
+        EntryBody::StepEnded { address, action, outcome, error, elapsed_ms, .. } => {
+            let (sign, tone) = match outcome {
+                crate::domain::Outcome::Done => ("✓", Tone::Good),
+                crate::domain::Outcome::Failed => ("✗", Tone::Bad),
+                crate::domain::Outcome::Unknown => ("?", Tone::Warn),
+                crate::domain::Outcome::Skipped => ("–", Tone::Dim),
             };
-            vec![
-                r.began_at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-                r.header.deployment.to_string(),
-                r.snapshot.map(|n| n.to_string()).unwrap_or_default(),
-                format!("{:?}", r.header.kind).to_lowercase(),
-                how,
-                r.header.who.clone(),
-                r.header.approval.clone(),
-                r.header.request.clone(),
-            ]
-        })
-        .collect();
-    Table::new(&["when (UTC)", "deployment", "snapshot", "what", "how", "who", "approved by", "why"]).rows(cells).render(style)
-}
-
-/// Named outputs.
-pub fn outputs(all: &IndexMap<String, Value>, style: &Style) -> String {
-    if all.is_empty() {
-        return "(no outputs)\n".to_owned();
-    }
-    let mut page = Page::default();
-    let wide = all.keys().map(|k| super::lines::width(&visible(k))).max().unwrap_or(0);
-    for (k, v) in all {
-        page.flow(Line::of(Tone::Info, &visible(k)).pad(wide + 2).add(Tone::Plain, &value::inline(v)), style, wide + 2);
-    }
-    page.render(style)
-}
-
-/// Drift of several deployments.
-pub fn drift(all: &IndexMap<String, Vec<Drift>>, style: &Style) -> String {
-    let mut page = Page::default();
-    for (deployment, drifts) in all {
-        if drifts.is_empty() {
-            page.line(Line::of(Tone::Bold, deployment).add(Tone::Good, " is as recorded"));
-            continue;
+            let line = number
+                .add(tone, sign)
+                .add(Tone::Plain, &format!(" {action} {address}"))
+                .add(Tone::Dim, &format!("  {outcome}, {}  ", duration(*elapsed_ms)));
+            error.iter().fold(line, |line, words| line.join(summary::quote(words)))
         }
-        page.line(Line::of(Tone::Bold, deployment).add(Tone::Warn, &format!(" drifted: {}", count(drifts.len(), "resource", "resources"))));
-        for d in drifts {
-            if d.gone {
-                page.line(Line::of(Tone::Bad, &format!("  - {} is gone", d.address)));
-            }
-            for c in &d.changes {
-                let text = format!("  ~ {} {}: {} -> {}", d.address, c.path, value::text(&c.before), value::text(&c.after));
-                page.flow(Line::of(Tone::Warn, &text), style, 6);
-            }
-            if let Some(why) = &d.unhealthy {
-                page.flow(Line::of(Tone::Bad, &format!("  ! {} is unhealthy: \"{}\"", d.address, visible(why))), style, 6);
-            }
+        EntryBody::Settled { address, resource, how, .. } => {
+            let is = if resource.is_some() { "is there" } else { "is not there" };
+            number.add(Tone::Info, "=").add(Tone::Plain, &format!(" {address} {is}")).add(Tone::Dim, &format!("  {how}"))
         }
-    }
-    if all.is_empty() {
-        page.line(Line::of(Tone::Plain, "Nothing is deployed."));
-    }
-    page.render(style)
-}
-
-/// The properties and outputs of a type.
-pub fn schema(server: &ServerName, def: &TypeDef, style: &Style) -> String {
-    let mut page = Page::default();
-    page.line(Line::of(Tone::Bold, &format!("{server}:{}", def.kind)));
-    if !def.description.is_empty() {
-        page.flow(Line::of(Tone::Plain, &visible(&def.description)), style, 0);
-    }
-    let mut text = page.render(style);
-    let required: Vec<&str> =
-        def.properties.get("required").and_then(Value::as_array).map(|a| a.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
-    let rows = |schema: &Value| -> Vec<Vec<String>> {
-        let all = schema.get("properties").and_then(Value::as_object);
-        all.into_iter()
-            .flatten()
-            .map(|(name, s)| {
-                let mut marks = Vec::new();
-                if required.contains(&name.as_str()) {
-                    marks.push("required".to_owned());
-                }
-                if def.force_replace.contains(name) {
-                    marks.push("forces replace".to_owned());
-                }
-                if def.is_sensitive(name) {
-                    marks.push("secret".to_owned());
-                }
-                if let Some(d) = s.get("default") {
-                    marks.push(format!("default {}", value::inline(d)));
-                }
-                let kind = s.get("enum").map_or_else(|| s.get("type").map(value::inline).unwrap_or_default(), value::inline);
-                vec![name.clone(), kind, marks.join(", "), s.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()]
-            })
-            .collect()
+        EntryBody::Forgotten { address, why } => {
+            number.add(Tone::Dim, ".").add(Tone::Plain, &format!(" forgot {address}")).add(Tone::Dim, &format!("  {why}"))
+        }
+        EntryBody::Adopted { resource } => number.add(Tone::Info, "=").add(Tone::Plain, &format!(" adopted {}", resource.address)),
+        EntryBody::RunBegan { .. } | EntryBody::StepBegan { .. } | EntryBody::RunEnded { .. } => return,
     };
-    text.push_str(&Table::new(&["property", "type", "", "description"]).rows(rows(&def.properties)).render(style));
-    text.push('\n');
-    text.push_str(&Table::new(&["output", "type", "", "description"]).rows(rows(&def.outputs)).render(style));
-    text
+    page.flow(line, style, 17);
 }
 
-/// A pattern with its parameters.
-pub fn pattern(d: &Description, style: &Style) -> String {
-    let mut page = Page::default();
-    page.line(Line::of(Tone::Bold, &d.name).add(Tone::Dim, &format!(" · version {} · {}", d.version, visible(&d.file))));
-    page.flow(Line::of(Tone::Plain, &visible(&d.title)), style, 0);
-    page.line(Line::new());
-    for paragraph in d.description.split("\n\n") {
-        page.flow(Line::of(Tone::Plain, &visible(&paragraph.split_whitespace().collect::<Vec<_>>().join(" "))), style, 0);
-    }
-    page.line(Line::new());
-    let mut text = page.render(style);
-    let cells = d
-        .parameters
-        .iter()
-        .map(|p| {
-            let default = match (&p.default, p.required, p.generate.is_some()) {
-                (_, true, _) => "(required)".to_owned(),
-                (_, _, true) => "(generated)".to_owned(),
-                (Some(v), ..) => value::inline(v),
-                (None, ..) => String::new(),
-            };
-            vec![p.name.clone(), p.takes.clone(), default, p.because.clone()]
-        })
-        .collect();
-    text.push_str(&Table::new(&["parameter", "takes", "default", "because"]).rows(cells).render(style));
-    if !d.examples.is_empty() {
-        text.push_str("\nSay, for example:\n");
-        d.examples.iter().take(3).for_each(|e| text.push_str(&format!("  {}\n", visible(e))));
-    }
-    text
-}
-
-/// A template as JSON, which is also a template file.
-pub fn template(t: &Template) -> String {
-    let resources: Vec<Value> = t
-        .resources
-        .iter()
-        .map(|r| {
-            let mut out = serde_json::json!({
-                "server": r.address.server, "type": r.address.kind, "name": r.address.name, "properties": r.properties,
-            });
-            if !r.depends_on.is_empty() {
-                out["depends_on"] = serde_json::json!(r.depends_on);
+fn ending(run: &Run) -> Line {
+    match &run.end {
+        None => Line::of(Tone::Warn, "not ended"),
+        Some(end) if end.failed == 0 && end.unknown == 0 && end.skipped == 0 && !end.interrupted => {
+            Line::of(Tone::Good, &format!("{} done", end.done))
+        }
+        Some(end) => {
+            let mut parts = vec![format!("{} done", end.done)];
+            for (n, word) in [(end.failed, "failed"), (end.unknown, "unknown"), (end.skipped, "not started")] {
+                if n > 0 {
+                    parts.push(format!("{n} {word}"));
+                }
             }
-            out
-        })
-        .collect();
-    let all = serde_json::json!({"name": t.name, "resources": resources, "outputs": t.outputs});
-    serde_json::to_string_pretty(&all).unwrap_or_default() + "\n"
+            if end.interrupted {
+                parts.push("stopped".into());
+            }
+            Line::of(if end.failed > 0 { Tone::Bad } else { Tone::Warn }, &parts.join(", "))
+        }
+    }
 }
 
-/// A question with its choices.
-pub fn question(q: &Question, style: &Style) -> String {
-    let mut page = Page::default();
-    page.flow(Line::of(Tone::Bold, &visible(&q.text)), style, 0);
-    for (n, choice) in q.choices.iter().enumerate() {
-        page.line(Line::of(Tone::Info, &format!("  {} {}", n + 1, visible(choice))));
+fn kind(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Apply => "apply",
+        RunKind::Destroy => "destroy",
+        RunKind::Rollback => "rollback",
+        RunKind::Undo => "undo",
+        RunKind::Resume => "resume",
+        RunKind::Runbook => "runbook",
+        RunKind::Import => "import",
+        RunKind::Refresh => "refresh",
     }
+}
+
+fn when(at: &Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// What a refresh found: `plan` is the plan that only refreshed.
+pub fn drift(plan: &Plan, style: &Style) -> String {
+    let mut page = Page::default();
+    let rows = Rows::new(plan);
+    for drift in &plan.drift {
+        let sign = if drift.gone { Action::Delete } else { Action::Update };
+        page.flow(one_line(sign, &drift.address, drift), style, 4);
+        for change in &drift.changes {
+            let line =
+                Line::of(Tone::Plain, &format!("      {}: ", change.path)).join(telling::arrow(&change.before, &change.after, &rows));
+            page.flow(line, style, 8);
+        }
+    }
+    let text = match plan.drift.len() {
+        0 => format!("No drift: {} as recorded.", count(plan.kept.len(), "resource is", "resources are")),
+        n => format!("Drift: {} not as recorded.", count(n, "resource is", "resources are")),
+    };
+    page.flow(Line::of(Tone::Bold, &text), style, 2);
     page.render(style)
 }
 
-/// An answer: headline, lines, causes with their evidence, and what would put it right.
-pub fn answer(a: &Answer, style: &Style) -> String {
-    let mut page = Page::default();
-    page.flow(Line::of(Tone::Bold, &visible(&a.headline)), style, 0);
-    for line in &a.lines {
-        page.line(Line::of(Tone::Plain, &visible(line)));
+fn one_line(action: Action, address: &Address, drift: &Drift) -> Line {
+    let line = Line::of(tone(action), action.sign()).pad(4).add(Tone::Plain, &address.to_string());
+    let line = if drift.gone { line.add(Tone::Bad, "  gone from the server") } else { line };
+    match &drift.unhealthy {
+        Some(words) => line.add(Tone::Bad, "  does not work: ").join(summary::quote(words)),
+        None => line,
     }
-    if !a.findings.is_empty() {
-        page.line(Line::new());
-    }
-    for f in &a.findings {
-        let (word, tone) = match f.strength {
-            Strength::Certain => ("certain ", Tone::Bad),
-            Strength::Likely => ("likely  ", Tone::Warn),
-            Strength::Possible => ("possible", Tone::Dim),
-        };
-        let line = Line::of(tone, word)
-            .add(Tone::Plain, &format!("  {}", visible(&f.text)))
-            .add(Tone::Dim, &format!("  [{}]", f.evidence.join(" ")));
-        page.flow(line, style, 10);
-    }
-    if !a.evidence.is_empty() {
-        page.line(Line::new());
-    }
-    for e in &a.evidence {
-        page.flow(
-            Line::of(Tone::Info, &e.id).pad(5).add(Tone::Dim, &format!("{}: ", visible(&e.source))).add(Tone::Plain, &visible(&e.text)),
-            style,
-            5,
-        );
-    }
-    if let Some(p) = &a.proposal {
-        page.line(Line::new());
-        page.flow(Line::of(Tone::Good, &visible(&p.text)), style, 0);
-        page.line(Line::of(Tone::Plain, &format!("    {}", visible(&p.command))));
-    }
-    page.render(style)
-}
-
-/// What was checked on one server.
-pub fn server_report(r: &ServerReport, style: &Style) -> String {
-    let mut page = Page::default();
-    let (tone, word) = if r.sound { (Tone::Good, "is well") } else { (Tone::Bad, "is not well") };
-    page.line(
-        Line::of(Tone::Bold, &r.server.name)
-            .add(tone, &format!(" {word}"))
-            .add(Tone::Dim, &format!(" · {}", visible(&r.server.reached_by))),
-    );
-    for (what, came) in &r.checks {
-        page.flow(Line::of(Tone::Plain, &format!("  {what}")).pad(22).add(Tone::Plain, &visible(came)), style, 22);
-    }
-    for line in &r.stderr {
-        page.flow(Line::of(Tone::Dim, &format!("  stderr: {}", visible(line))), style, 10);
-    }
-    page.render(style)
 }

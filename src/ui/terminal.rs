@@ -63,13 +63,13 @@ impl Terminal {
 
     fn say(&self, tone: Tone, text: &str) {
         let mut page = Page::default();
-        page.flow(Line::of(tone, text), &self.screen.now(), 2);
-        self.write(&page.render(&self.screen.now()));
+        page.flow(Line::of(tone, text), &self.screen.style(), 2);
+        self.write(&page.render(&self.screen.style()));
     }
 
     /// A prompt that would be broken at the edge loses what it offers to a line of its own.
     fn short(&self, prompt: String) -> String {
-        let style = self.screen.now();
+        let style = self.screen.style();
         if super::lines::width(&prompt) + ROOM_TO_TYPE <= style.width {
             return prompt;
         }
@@ -169,16 +169,16 @@ impl Human for Terminal {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.write(&face::render(review, level, &self.screen.now()));
+        self.write(&face::render(review, level, &self.screen.style()));
     }
 
     async fn ask(&self, question: &Question) -> Option<String> {
         let mut page = Page::default();
-        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.now(), 2);
+        page.flow(Line::of(Tone::Bold, &question.text), &self.screen.style(), 2);
         for (n, choice) in question.choices.iter().enumerate() {
-            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.now(), 5);
+            page.flow(Line::of(Tone::Dim, &format!("  {}  ", n + 1)).add(Tone::Plain, choice), &self.screen.style(), 5);
         }
-        self.write(&page.render(&self.screen.now()));
+        self.write(&page.render(&self.screen.style()));
         let typed = self.lines.read_line("> ").await?;
         let typed = typed.trim();
         if typed.is_empty() {
@@ -227,7 +227,7 @@ impl Human for Nobody {
     }
 
     async fn show(&self, review: &Review, level: Level) {
-        self.screen.print(&face::render(review, level, &self.screen.now()));
+        self.screen.print(&face::render(review, level, &self.screen.style()));
     }
 
     async fn ask(&self, _: &Question) -> Option<String> {

@@ -42,6 +42,7 @@ fn ctrl_c_at_the_prompt_clears_the_line_and_says_how_to_leave() {
     chat.keys("deploy something");
     chat.interrupt();
     chat.wait("\n");
+    chat.wait("swell> ");
     chat.interrupt();
     chat.wait("Ctrl-D or /exit leaves");
     chat.wait("swell> ");
@@ -86,6 +87,9 @@ fn tab_completes_a_deployment() {
     let home = Home::new();
     home.run(&["apply", "--pattern", "wordpress-ha", "-p", "domain=blog.example.org", "--yes", "--max-destroy", "0"]);
     let mut chat = home.chat(&[]);
+    chat.line("/status");
+    chat.wait("wordpress-ha");
+    chat.wait("swell> ");
     chat.keys("/graph bl\t");
     chat.wait("/graph blog ");
     chat.keys("\r");

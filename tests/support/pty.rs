@@ -35,7 +35,7 @@ impl Home {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swell"));
         command.args(args).current_dir(self.path()).env_clear();
-        command.env("HOME", self.path()).env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("USER", "ann");
+        command.env("HOME", self.path()).env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("USER", "ann").env("NO_COLOR", "1");
         command.envs(self.env.iter().cloned());
         command
     }

@@ -365,3 +365,66 @@ async fn over_http_bad_servers_end_in_a_frame_a_question_or_a_typed_error() {
         assert!(server.received_requests().await.unwrap().len() <= 4, "{what}");
     }
 }
+
+fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(|f| json!(f)),
+        "\\PC{0,12}".prop_map(Value::from),
+        proptest::sample::select(vec![
+            "deploy",
+            "modify",
+            "scale",
+            "all",
+            "trip-web",
+            "wordpress-ha",
+            "replicas",
+            "backup.schedule",
+            "context",
+            "‹secret›"
+        ])
+        .prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::hash_map("[a-z]{1,6}", inner, 0..4).prop_map(|m| Value::Object(m.into_iter().collect())),
+        ]
+    })
+}
+
+proptest::proptest! {
+    /// Whatever a model answers, the frame is one that this catalogue and this world allow.
+    #[test]
+    fn no_answer_gets_past_the_checks(
+        kind in proptest::sample::select(vec!["deploy", "modify", "query", "troubleshoot", "cancel", "out_of_scope"]),
+        action in proptest::option::of(proptest::sample::select(vec!["deploy", "scale", "update", "failover", "destroy", "rollback"])),
+        pattern in proptest::option::of(proptest::sample::select(vec!["wordpress-ha", "disaster-recovery", "load-balanced-web-app"])),
+        names in proptest::collection::vec(proptest::sample::select(vec!["replicas", "domain", "backup.schedule", "instances", "services", "minInstances", "maxInstances"]), 0..4),
+        value in any_json(),
+        words in "(scale|trip|to|4|blog.example|\\PC){0,4}",
+        field in proptest::sample::select(vec!["part", "also", "question", "targets", "unlisted_target", "confidence"]),
+        junk in any_json(),
+    ) {
+        let params: Vec<Value> = names.iter().map(|n| json!({"name": n, "value": value, "from": "request", "words": words})).collect();
+        let mut answer: Value = serde_json::from_str(&answer(json!({"kind": kind, "action": action, "pattern": pattern, "params": params, "targets": ["trip-web"]}))).unwrap();
+        if junk.to_string().len() % 2 == 0 {
+            answer[field] = junk;
+        }
+        let (world, catalogue) = (world(), catalogue());
+        let ask = Ask::new("scale trip-web to 4 for blog.example", &world, &catalogue);
+        if let Ok(frame) = read::frame(&answer, &ask, "m") {
+            assert!((0.0..=1.0).contains(&frame.confidence));
+            assert!(frame.params.is_empty() || matches!(frame.intent, Some(Intent::Deploy | Intent::Modify)));
+            assert!(frame.verb != Some(Verb::Destroy) || frame.intent == Some(Intent::Modify));
+            for said in frame.params.values() {
+                if let Provenance::Said { words } = &said.provenance {
+                    assert!(words.split(" … ").all(|w| "scale trip-web to 4 for blog.example".contains(&w.to_lowercase())), "{words}");
+                }
+            }
+        }
+    }
+}

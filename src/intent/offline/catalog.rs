@@ -102,7 +102,7 @@ impl Param {
     /// Whether a phrase names it, in the singular or the plural.
     pub fn named_by(&self, phrase: &str) -> bool {
         self.words.contains(phrase)
-            || phrase.strip_suffix('s').is_some_and(|p| self.words.contains(p))
+            || phrase.strip_suffix(['s', 'n']).is_some_and(|p| self.words.contains(p))
             || (phrase.len() > 3 && !phrase.ends_with('s') && self.words.contains(&format!("{phrase}s")))
     }
 }

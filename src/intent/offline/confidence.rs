@@ -1,7 +1,8 @@
 //! How sure the parser is that the whole frame is right: a logistic function of a few kinds of evidence.
 //!
-//! The weights were fitted by logistic regression of "frame is exactly right" on these features over hand-written requests
-//! (`evals/cases/offline.jsonl`), and rounded; see the test module for the procedure.
+//! The weights are set by hand, from what each kind of evidence should be worth; they are not fitted to any set. The constant was
+//! chosen so that the mean confidence (0.88) is near the share of exact frames (0.84) over the five batches of
+//! `evals/cases/offline.jsonl`, each counted when it was new, before anything was mended for it.
 
 /// What the confidence is made of.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,7 +25,7 @@ pub(super) struct Evidence {
 
 /// The probability that the frame is right.
 pub(super) fn of(e: &Evidence) -> f64 {
-    let z = 0.9 + 0.35 * e.margin.clamp(0.0, 6.0) + 0.15 * e.pattern_margin.clamp(0.0, 4.0)
+    let z = 0.5 + 0.35 * e.margin.clamp(0.0, 6.0) + 0.15 * e.pattern_margin.clamp(0.0, 4.0)
         - 0.6 * e.loose_numbers.min(3) as f64
         - 0.15 * e.loose_words.min(6) as f64
         - if e.asks { 0.4 } else { 0.0 }

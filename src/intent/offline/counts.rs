@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use super::bounds;
 use super::catalog::{Compiled, Param};
 use super::reading::Reading;
 use super::slots::{Mode, Slots};
@@ -12,78 +13,21 @@ use super::text::Kind;
 use crate::intent::Holds;
 
 /// Words that may stand between a parameter's noun and its number.
-fn joins(word: &str) -> bool {
-    matches!(
-        word,
-        ":" | "="
-            | "to"
-            | "of"
-            | "is"
-            | "at"
-            | "auf"
-            | "a"
-            | "by"
-            | "equals"
-            | "exactly"
-            | "about"
-            | "around"
-            | "roughly"
-            | "up"
-            | "down"
-            | "from"
-            | "count"
-            | "number"
-            | "en"
-            | "de"
-            | "the"
-            | "set"
-            | "be"
-            | "should"
-            | "only"
-            | "just"
-            | "sur"
-            | "um"
-            | "zu"
-    )
+pub(super) fn joins(word: &str) -> bool {
+    [
+        ":", "=", "x", "to", "of", "is", "at", "auf", "a", "by", "equals", "exactly", "about", "around", "roughly", "up", "down", "from",
+        "count", "number", "en", "de", "the", "set", "be", "should", "only", "just", "sur", "um", "zu",
+    ]
+    .contains(&word)
 }
 
 /// Words that end the search for a number's noun.
 fn blocks(word: &str) -> bool {
-    matches!(
-        word,
-        "in" | "for"
-            | "at"
-            | "on"
-            | "with"
-            | "and"
-            | "or"
-            | "to"
-            | "per"
-            | "from"
-            | "by"
-            | "mit"
-            | "fur"
-            | "und"
-            | "pour"
-            | "avec"
-            | "et"
-            | "con"
-            | "para"
-            | "y"
-            | "each"
-            | "not"
-            | "no"
-            | "without"
-            | "-"
-            | "min"
-            | "max"
-            | "minimum"
-            | "maximum"
-            | "behind"
-            | "sur"
-            | "en"
-            | "auf"
-    )
+    [
+        "in", "for", "at", "on", "with", "and", "or", "to", "per", "from", "by", "mit", "fur", "und", "pour", "avec", "et", "con", "para",
+        "y", "each", "not", "no", "without", "-", "min", "max", "minimum", "maximum", "behind", "sur", "en", "auf",
+    ]
+    .contains(&word)
 }
 
 fn countable(param: &Param) -> bool {
@@ -91,7 +35,7 @@ fn countable(param: &Param) -> bool {
 }
 
 /// The longest phrase from `at` that names a countable parameter: the parameter's index and the end of the phrase.
-fn noun_at(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(usize, usize)> {
+pub(super) fn noun_at(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(usize, usize)> {
     (1..=4).rev().find_map(|len| {
         let end = at + len;
         let tokens = r.tokens.get(at..end)?;
@@ -119,8 +63,7 @@ enum Counts {
 
 /// Looks to the right of a number for its noun.
 fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
-    let mut i = at + 1;
-    for _ in 0..4 {
+    for i in at + 1..at + 5 {
         let token = r.tokens.get(i)?;
         if token.kind != Kind::Word || (blocks(&token.low) && !(token.low == "x" || i == at + 1 && token.low == "of")) {
             return None;
@@ -144,7 +87,6 @@ fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
         if i == at + 1 && token.low == "of" && (r.marks.covers("all", i + 1) || matches!(r.low(i + 1), "each" | "both")) {
             return Some((Counts::Everything, i + 2));
         }
-        i += 1;
     }
     None
 }
@@ -159,7 +101,7 @@ fn left(r: &Reading<'_>, c: &Compiled, at: usize, used_nouns: &[bool]) -> Option
             return Some((param, start));
         }
         let before = end.checked_sub(1)?;
-        if !joins(r.low(before)) {
+        if !joins(r.low(before)) && !r.shut[before] {
             return None;
         }
         end = before;
@@ -170,7 +112,7 @@ fn left(r: &Reading<'_>, c: &Compiled, at: usize, used_nouns: &[bool]) -> Option
 /// Reads every number of a request.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>, slots: &mut Slots) {
     if c.has_bounds() {
-        bounds(r, c, mode, current, slots);
+        bounds::bounds(r, c, mode, current, slots);
     }
     let mut used_nouns = vec![false; r.tokens.len()];
     let numbers: Vec<(usize, i64)> = r.tokens.iter().enumerate().filter_map(|(i, t)| t.number().map(|n| (i, n))).collect();
@@ -221,7 +163,7 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
         for index in params {
             let p = &c.params[index];
             if matches!(p.holds(), Holds::Min | Holds::Max) {
-                plain_bound(r, c, mode, current, slots, (at, n), (start, end));
+                bounds::plain_bound(r, c, mode, current, slots, (at, n), (start, end));
                 continue;
             }
             if per && p.holds() == Holds::Count && c.holding(Holds::Sites).is_some() {
@@ -242,7 +184,7 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     }
     implied_one(r, c, mode, current, slots);
     places(r, c, slots, &mut per_site);
-    leftovers(r, c, mode, slots);
+    leftovers(r, c, mode, current, slots);
     for (name, n, start, end) in per_site {
         let sites = c
             .holding(Holds::Sites)
@@ -280,7 +222,7 @@ fn is_per(r: &Reading<'_>, at: usize, end: usize) -> bool {
 }
 
 /// Applies "more", "fewer", "by 2", "add 2" to what is there now. `None`: the base is not known.
-fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, mode: Mode) -> Option<i64> {
+pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, mode: Mode) -> Option<i64> {
     if mode == Mode::Make {
         return Some(n);
     }
@@ -290,7 +232,7 @@ fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, m
     let verb = |class: &str| r.marks.spans(class).iter().any(|s| s.start >= start && s.start < at);
     let to = (at.saturating_sub(2)..at).any(|i| matches!(r.low(i), "to" | "at" | "auf" | "=" | ":" | "is" | "of"));
     let adds = (start..at).any(|i| matches!(r.low(i), "add" | "ajoute" | "anade" | "agrega" | "plus" | "adding" | "attach"));
-    let removes = (start..at).any(|i| matches!(r.low(i), "remove" | "drop" | "cut" | "lose" | "minus" | "quita" | "enleve" | "entferne"));
+    let removes = (start..at).any(|i| ["remove", "drop", "cut", "lose", "minus", "quita", "enleve", "entferne"].contains(&r.low(i)));
     if near("fewer") || (by && verb("down")) || (removes && !to) {
         base.map(|b| b - n)
     } else if near("more") || (by && verb("up")) || (adds && !to) {
@@ -313,7 +255,7 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
             "halve" | "half" | "halbiere" => Some((1, 2)),
             _ => None,
         };
-        let one = matches!(word, "another" | "additional" | "extra" | "more" | "weitere" | "weiteren" | "otra" | "otro")
+        let one = ["another", "additional", "extra", "more", "weitere", "weiteren", "otra", "otro"].contains(&word)
             && r.before(i, 1).parse::<i64>().is_err()
             || (matches!(word, "a" | "an" | "une" | "un" | "una" | "eine" | "einen")
                 && matches!(r.before(i, 1), "add" | "ajoute" | "anade" | "agrega"));
@@ -321,7 +263,7 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         if factor.is_none() && !one && !drop {
             continue;
         }
-        let found = (i + 1..(i + 5).min(r.tokens.len())).find_map(|j| noun_at(r, c, j).map(|(p, e)| (p, e)));
+        let found = (i + 1..(i + 5).min(r.tokens.len())).find_map(|j| noun_at(r, c, j));
         let index = found
             .map(|f| f.0)
             .or_else(|| factor.and_then(|_| c.params.iter().position(|p| matches!(p.holds(), Holds::Count | Holds::Min))));
@@ -352,164 +294,10 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
     }
 }
 
-fn check(p: &Param, value: i64, slots: &mut Slots) {
+pub(super) fn check(p: &Param, value: i64, slots: &mut Slots) {
     if p.minimum.is_some_and(|m| value < m) || p.maximum.is_some_and(|m| value > m) {
         slots.invalid.push((p.name().to_owned(), value.to_string()));
     }
-}
-
-/// "4 instances" of a pattern with two bounds: both bounds when it is made, the number of instances when it is changed.
-fn plain_bound(
-    r: &Reading<'_>,
-    c: &Compiled,
-    mode: Mode,
-    current: &Map<String, Value>,
-    slots: &mut Slots,
-    (at, n): (usize, i64),
-    (start, end): (usize, usize),
-) {
-    let (Some(min), Some(max)) = (c.holding(Holds::Min), c.holding(Holds::Max)) else { return };
-    if mode == Mode::Make {
-        check(min, n, slots);
-        let bounded = slots.values.contains_key(min.name()) || slots.values.contains_key(max.name());
-        if !bounded || r.corrected_between(0, at) {
-            slots.put(min.name(), r.said(n, start, end));
-            slots.put(max.name(), r.said(n, start, end));
-        }
-        return;
-    }
-    let base = current.get(min.name()).and_then(Value::as_i64);
-    match relative(r, at, end, n, base, mode) {
-        Some(value) => {
-            if value < 0 {
-                slots.invalid.push(("instances".to_owned(), value.to_string()));
-            }
-            slots.put("instances", r.said(value, start, end));
-        }
-        None => slots.unresolved.push("instances".to_owned()),
-    }
-}
-
-/// Ranges and `min`/`max`.
-fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>, slots: &mut Slots) {
-    let (Some(min), Some(max)) = (c.holding(Holds::Min), c.holding(Holds::Max)) else { return };
-    let number = |i: usize| r.tokens.get(i).and_then(|t| t.number()).filter(|_| !r.shut[i]);
-    for i in 0..r.tokens.len() {
-        let Some(a) = number(i).filter(|_| !slots.used[i]) else { continue };
-        // "2 to 6", "3-7", "between 2 and 6", "2 instances to 6"
-        let unit = usize::from(noun_at(r, c, i + 1).is_some_and(|(_, e)| e == i + 2));
-        let joined = i + 1 + unit;
-        let Some(b) = number(joined + 1) else { continue };
-        let word = r.low(joined);
-        let and = matches!(word, "and" | "y" | "et" | "und");
-        let dash = r.tokens.get(joined).is_some_and(|t| t.is_punct('-') || t.is_punct('/'));
-        let ranged = dash || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
-        if !ranged || slots.used[joined + 1] {
-            continue;
-        }
-        let from_to = mode == Mode::Change && matches!(r.before(i, 1), "from" | "von" | "de") && matches!(word, "to" | "auf" | "a");
-        slots.used[i] = true;
-        slots.used[joined + 1] = true;
-        if from_to {
-            // Which bound moves from a to b?
-            let start = r.clause_start(i);
-            let name = if (start..i).any(|j| r.marks.covers("max", j)) {
-                max.name()
-            } else if (start..i.saturating_sub(1)).any(|j| r.marks.covers("min", j)) {
-                min.name()
-            } else {
-                "instances"
-            };
-            slots.put(name, r.said(b, i, joined + 2));
-        } else {
-            check(min, a, slots);
-            slots.put(min.name(), r.said(a, i, joined + 2));
-            slots.put(max.name(), r.said(b, i, joined + 2));
-        }
-    }
-    // "min/max 2/5"
-    let clause_cues = |i: usize| {
-        let start = r.clause_start(i);
-        (start..r.clause_end(i)).find_map(|j| {
-            if r.tokens[j].number().is_some() {
-                Some(false)
-            } else if r.marks.covers("min", j) && r.low(j) != "from" || r.marks.covers("max", j) {
-                Some(true)
-            } else {
-                None
-            }
-        }) == Some(true)
-    };
-    for i in 0..r.tokens.len() {
-        let Some(n) = number(i).filter(|_| !slots.used[i]) else { continue };
-        let looks_left = clause_cues(i);
-        let cue =
-            if looks_left { cue_left(r, c, i).or_else(|| cue_right(r, c, i)) } else { cue_right(r, c, i).or_else(|| cue_left(r, c, i)) };
-        let Some((is_max, start, end)) = cue else { continue };
-        let p = if is_max { max } else { min };
-        let value = relative(r, i, end.max(i + 1), n, current.get(p.name()).and_then(Value::as_i64), mode);
-        let Some(value) = value else { continue };
-        if !is_max {
-            check(p, value, slots);
-        }
-        slots.used[i] = true;
-        if !slots.values.contains_key(p.name()) || mode == Mode::Change || r.corrected_between(0, i) {
-            slots.put(p.name(), r.said(value, start, end));
-        }
-    }
-}
-
-/// A bound's word to the left of a number: "at most 5", "max of 5", "cap it at 5".
-fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, usize)> {
-    let start = r.clause_start(at);
-    let mut i = at;
-    while i > start {
-        i -= 1;
-        if r.tokens[i].number().is_some() {
-            return None;
-        }
-        for (class, is_max) in [("max", true), ("min", false)] {
-            if r.marks.covers(class, i) && !(r.low(i) == "from" && !is_max) {
-                let capping = matches!(r.low(i), "cap" | "limit" | "ceiling" | "limited" | "capped");
-                let near = (i + 1..at).all(|j| {
-                    joins(r.low(j))
-                        || r.is_filler(j)
-                        || noun_at(r, c, j).is_some()
-                        || (1..4).any(|k| j >= k && noun_at(r, c, j - k).is_some_and(|(_, e)| e > j))
-                });
-                return (near || capping).then_some((is_max, i, at + 1));
-            }
-        }
-    }
-    None
-}
-
-/// A bound's word to the right of a number: "5 max", "five instances at most".
-fn cue_right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(bool, usize, usize)> {
-    let mut i = at + 1;
-    for _ in 0..4 {
-        let token = r.tokens.get(i)?;
-        if token.ends_clause() || token.number().is_some() {
-            return None;
-        }
-        for (class, is_max) in [("max", true), ("min", false)] {
-            if let Some(end) = r.marks.at(class, i) {
-                return Some((is_max, at, end));
-            }
-        }
-        if token.low == "or" && matches!(r.low(i + 1), "more" | "above") {
-            return Some((false, at, i + 2));
-        }
-        if token.low == "or" && matches!(r.low(i + 1), "fewer" | "less") {
-            return Some((true, at, i + 2));
-        }
-        match noun_at(r, c, i) {
-            Some((_, end)) => i = end,
-            None if r.is_filler(i) || matches!(token.low.as_str(), "as" | "the") => i += 1,
-            None => return None,
-        }
-    }
-    None
 }
 
 /// "6 quarries": a number of things that no parameter names is a number of sites, if the pattern has sites.
@@ -548,49 +336,21 @@ fn is_plural(word: &str) -> bool {
 }
 
 /// Numbers without a noun.
-fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
+fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>, slots: &mut Slots) {
     let bare: Vec<usize> = (0..r.tokens.len())
         .filter(|i| r.tokens[*i].number().is_some() && !slots.used[*i] && !r.shut[*i])
         .filter(|i| {
             let next = r.tokens.get(i + 1);
             let ends = next.is_none_or(|t| {
                 t.kind != Kind::Word
-                    || matches!(
-                        t.low.as_str(),
-                        "x" | "please"
-                            | "now"
-                            | "and"
-                            | "with"
-                            | "for"
-                            | "on"
-                            | "then"
-                            | "bitte"
-                            | "times"
-                            | "asap"
-                            | "instead"
-                            | "before"
-                            | "ok"
-                    )
+                    || ["x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok"]
+                        .contains(&t.low.as_str())
             });
-            let odd = matches!(
-                r.before(*i, 1),
-                "port"
-                    | "version"
-                    | "v"
-                    | "revision"
-                    | "snapshot"
-                    | "tag"
-                    | "vlan"
-                    | "#"
-                    | "on"
-                    | "in"
-                    | "code"
-                    | "last"
-                    | "%"
-                    | "$"
-                    | "since"
-                    | "number"
-            );
+            let ends = ends || r.before(*i, 1) == "x";
+            let odd = [
+                "port", "version", "v", "revision", "snapshot", "tag", "vlan", "#", "on", "in", "code", "last", "%", "$", "since", "number",
+            ]
+            .contains(&r.before(*i, 1));
             ends && !odd && !next.is_some_and(|t| t.is_punct('%'))
         })
         .collect();
@@ -609,7 +369,13 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
                 slots.put(min.name(), r.said(value(first), first, first + 1));
                 slots.put(max.name(), r.said(value(first), first, first + 1));
             }
-            (Mode::Change, None) => slots.put("instances", r.said(value(first), first, first + 1)),
+            (Mode::Change, None) => {
+                let base = current.get(min.name()).and_then(Value::as_i64);
+                match relative(r, first, first + 1, value(first), base, mode) {
+                    Some(n) => slots.put("instances", r.said(n, first, first + 1)),
+                    None => slots.unresolved.push("instances".to_owned()),
+                }
+            }
             _ => {}
         }
         return;
@@ -620,7 +386,9 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, slots: &mut Slots) {
         && (c.holding(Holds::Sites).is_none() || mode == Mode::Change)
         && !(mode == Mode::Change && slots.values.keys().any(|k| c.param(k).is_some_and(|p| p.holds() == Holds::Count)))
     {
-        check(p, value(first), slots);
-        slots.put(p.name(), r.said(value(first), first, first + 1));
+        let base = current.get(p.name()).and_then(Value::as_i64);
+        let Some(n) = relative(r, first, first + 1, value(first), base, mode) else { return slots.unresolved.push(p.name().to_owned()) };
+        check(p, n, slots);
+        slots.put(p.name(), r.said(n, first, first + 1));
     }
 }

@@ -3,13 +3,13 @@
 //! A score per intent: the classifier's log-probability plus evidence that a person would also name ("it begins with *destroy*",
 //! "it names an existing deployment"). The highest wins; the distance to the next is what the confidence is made of.
 
-use super::catalog::Compiled;
 use super::model::{Features, Model};
+use super::pick::Chosen;
 use super::reading::Reading;
 use super::targets::{Resolved, Tier};
 use super::text::Kind;
 use super::verbs::Head;
-use crate::intent::{Holds, Intent};
+use crate::intent::Intent;
 
 /// Intent classes in the order of the scores.
 pub(super) const CLASSES: [&str; 5] = ["deploy", "query", "modify", "troubleshoot", "out_of_scope"];
@@ -25,115 +25,67 @@ pub(super) struct Decision {
     pub problem: bool,
 }
 
-/// What a pattern search found.
-#[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    /// Index into the catalogue; `None` if no pattern fits.
-    pub index: Option<usize>,
-    /// Distance to the next candidate.
-    pub margin: f64,
-    /// Strength of the words that point to the chosen pattern.
-    pub evidence: f64,
-}
-
 /// Words of a class that do not act when they stand at the head of a clause.
 fn is_preposition(word: &str) -> bool {
-    matches!(
-        word,
-        "with"
-            | "plus"
-            | "incl"
-            | "including"
-            | "include"
-            | "mit"
-            | "avec"
-            | "con"
-            | "on"
-            | "yes"
-            | "true"
-            | "an"
-            | "no"
-            | "without"
-            | "off"
-            | "false"
-            | "ohne"
-            | "sans"
-            | "sin"
-            | "kein"
-            | "keine"
-            | "aus"
-            | "want"
-            | "use"
-            | "keep"
-            | "pas"
-            | "skip"
-            | "put"
-            | "size"
-            | "active"
-    )
+    [
+        "with",
+        "plus",
+        "incl",
+        "including",
+        "include",
+        "mit",
+        "avec",
+        "con",
+        "on",
+        "yes",
+        "true",
+        "an",
+        "no",
+        "without",
+        "off",
+        "false",
+        "ohne",
+        "sans",
+        "sin",
+        "kein",
+        "keine",
+        "aus",
+        "want",
+        "use",
+        "keep",
+        "pas",
+        "skip",
+        "put",
+        "size",
+        "active",
+    ]
+    .contains(&word)
 }
 
 /// Whether an action word is used as a noun ("the upgrade failed", "backup job", "restart loop").
 fn is_noun_use(r: &Reading<'_>, head: &Head) -> bool {
     let next = r.low(head.end);
     let before = r.before(head.at, 1);
-    matches!(
-        next,
-        "of" | "failed"
-            | "fails"
-            | "failing"
-            | "is"
-            | "was"
-            | "are"
-            | "were"
-            | "job"
-            | "jobs"
-            | "script"
-            | "process"
-            | "keeps"
-            | "says"
-            | "did"
-            | "does"
-            | "has"
-            | "took"
-            | "plan"
-            | "runbook"
-            | "loop"
-            | "loops"
-            | "policy"
-            | "errors"
-            | "error"
-            | "went"
-            | "broke"
-            | "hangs"
-            | "stuck"
-            | "history"
-            | "schedule"
-    ) && !matches!(head.class, "show" | "wh" | "aux" | "cause")
-        || (matches!(before, "the" | "last" | "after" | "since" | "our" | "my" | "that" | "this" | "your")
+    [
+        "of", "failed", "fails", "failing", "is", "was", "are", "were", "job", "jobs", "script", "process", "keeps", "says", "did", "does",
+        "has", "took", "plan", "runbook", "loop", "loops", "policy", "errors", "error", "went", "broke", "hangs", "stuck", "history",
+        "schedule",
+    ]
+    .contains(&next)
+        && !matches!(head.class, "show" | "wh" | "aux" | "cause")
+        || (before == "not" && r.before(head.at, 2) != "do" && !matches!(head.class, "wh" | "cause" | "show" | "make"))
+        || (["the", "last", "after", "since", "our", "my", "that", "this", "your"].contains(&before)
             && !matches!(head.class, "wh" | "cause" | "show"))
 }
 
 /// Whether a head is an instruction to change something.
 fn changes(r: &Reading<'_>, head: &Head) -> bool {
-    matches!(
-        head.class,
-        "failover"
-            | "rollback"
-            | "restore"
-            | "backup"
-            | "restart"
-            | "destroy"
-            | "upgrade"
-            | "scale"
-            | "up"
-            | "down"
-            | "disable"
-            | "enable"
-            | "stop"
-            | "start"
-            | "update"
-    ) && !(head.end == head.at + 1 && is_preposition(r.low(head.at)))
+    [
+        "failover", "rollback", "restore", "backup", "restart", "destroy", "upgrade", "scale", "up", "down", "disable", "enable", "stop",
+        "start", "update",
+    ]
+    .contains(&head.class)
+        && !(head.end == head.at + 1 && is_preposition(r.low(head.at)))
         && !is_noun_use(r, head)
 }
 
@@ -145,49 +97,37 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
             .any(|c| r.marks.spans(c).iter().any(|s| s.start <= start && s.end >= end && s.end - s.start > end - start))
     };
     let spans = r.marks.spans("problem").iter().filter(|s| {
-        if action(s.start, s.end) {
+        if action(s.start, s.end) || r.marks.covers("particle", s.start) {
             return false;
         }
         if r.tokens[s.start].number().is_some() {
             let before = r.before(s.start, 1);
-            return matches!(
-                before,
-                "http"
-                    | "error"
-                    | "code"
-                    | "status"
-                    | "a"
-                    | "returns"
-                    | "return"
-                    | "get"
-                    | "gets"
-                    | "getting"
-                    | "us"
-                    | "gives"
-                    | "give"
-                    | "says"
-                    | "say"
-                    | "throws"
-                    | "shows"
-                    | "with"
-                    | "https"
-                    | "of"
-                    | "many"
-                    | "erreur"
-                    | "error:"
-                    | "fehler"
-                    | "only"
-                    | "always"
-            ) && !r.tokens.get(s.start + 1).is_some_and(|t| {
-                t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
-            });
+            return [
+                "http", "still", "now", "just", "again", "einen", "un", "une", "error", "code", "status", "a", "returns", "return", "get",
+                "gets", "getting", "us", "gives", "give", "says", "say", "throws", "shows", "with", "https", "of", "many", "erreur",
+                "error:", "fehler", "only", "always",
+            ]
+            .contains(&before)
+                && !r.tokens.get(s.start + 1).is_some_and(|t| {
+                    t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
+                });
         }
-        if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1) == "" {
+        if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1).is_empty() {
             return (s.end..(s.end + 3).min(r.tokens.len())).any(|i| r.low(i).ends_with("ing"));
         }
         true
     });
-    spans.count()
+    // "gives 413": an HTTP status that nobody listed.
+    let codes = (1..r.tokens.len()).filter(|i| {
+        r.tokens[*i].number().is_some_and(|n| (400..=599).contains(&n))
+            && !r.marks.covers("problem", *i)
+            && [
+                "http", "https", "gives", "give", "returns", "return", "throws", "throw", "get", "gets", "getting", "error", "status",
+                "code", "still", "answers", "says", "responds",
+            ]
+            .contains(&r.before(*i, 1))
+    });
+    spans.count() + codes.count()
 }
 
 /// Scores the intents.
@@ -207,7 +147,7 @@ pub(super) fn intent(
     let lead = heads.first().filter(|h| !is_noun_use(r, h));
     let asked = r.text.trim_end().ends_with('?') || r.text.contains('¿');
     let polite_request = r.marks.any("can_you") && lead.is_some_and(|h| !matches!(h.class, "wh" | "aux"));
-    let problem = faults(r) > 0;
+    let problem = r.quoted_fault || faults(r) > 0;
     let cause = r.marks.any("cause");
     let named = target.tier >= Tier::Part;
     let described = target.tier >= Tier::Noun;
@@ -242,6 +182,24 @@ pub(super) fn intent(
     }
     if !target.like.is_empty() {
         deploy += 4.0;
+    }
+    let definite = target.tier == Tier::Noun
+        && !target.unclear
+        && target.names.len() == 1
+        && target.at.iter().any(|(s, _)| {
+            *s > 0
+                && [
+                    "the", "my", "our", "this", "that", "der", "die", "das", "den", "le", "la", "el", "notre", "unser", "unsere",
+                    "nuestro", "nuestra",
+                ]
+                .contains(&r.before(*s, 1))
+        });
+    if definite && !makes && first_class != "want" {
+        deploy -= 1.8;
+        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") { 1.5 } else { 0.5 };
+    }
+    if !pattern && !foreign && !makes && !wants && target.like.is_empty() {
+        deploy -= 1.5;
     }
     if foreign && !named && (makes || wants || heads.is_empty()) {
         deploy += 1.5;
@@ -294,34 +252,34 @@ pub(super) fn intent(
         modify -= 1.5;
         trouble -= 0.5;
     }
-    if r.marks.any("question_help") && (infra || pattern || foreign || described || r.tokens.len() < 6) {
+    if r.marks.any("question_help") && !problem && (infra || pattern || foreign || described || r.tokens.len() < 6) {
         query += if makes && !asked { 0.5 } else { 2.0 };
     }
     if matches!(first_class, "" | "up" | "scale" | "down" | "enable") || lead.is_some_and(|h| h.at > 2) {
         // "logs of the blog", "last change to the shop, who and when"
         let noun_first = (0..r.tokens.len().min(4)).any(|i| {
             r.marks.covers("needs_target", i)
-                || matches!(
-                    r.low(i),
-                    "cost"
-                        | "price"
-                        | "costs"
-                        | "status"
-                        | "state"
-                        | "history"
-                        | "uptime"
-                        | "usage"
-                        | "number"
-                        | "health"
-                        | "overview"
-                        | "summary"
-                        | "spend"
-                        | "bill"
-                        | "stats"
-                        | "inventory"
-                        | "min"
-                        | "last"
-                )
+                || [
+                    "cost",
+                    "price",
+                    "costs",
+                    "status",
+                    "state",
+                    "history",
+                    "uptime",
+                    "usage",
+                    "number",
+                    "health",
+                    "overview",
+                    "summary",
+                    "spend",
+                    "bill",
+                    "stats",
+                    "inventory",
+                    "min",
+                    "last",
+                ]
+                .contains(&r.low(i))
         });
         let no_number = !r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("time_range") || asked;
         if noun_first && no_number && !(makes || wants) {
@@ -329,10 +287,8 @@ pub(super) fn intent(
         }
     }
     if r.tokens.iter().any(|t| {
-        matches!(
-            t.low.as_str(),
-            "cost" | "costs" | "price" | "spend" | "spent" | "bill" | "spending" | "expensive" | "kostet" | "kosten" | "coute" | "cuesta"
-        )
+        ["cost", "costs", "price", "spend", "spent", "bill", "spending", "expensive", "kostet", "kosten", "coute", "cuesta"]
+            .contains(&t.low.as_str())
     }) {
         query += 1.5;
     }
@@ -345,7 +301,10 @@ pub(super) fn intent(
         trouble += if first_class == "cause" { 3.0 } else { 2.0 };
         query -= if r.marks.any("hypothetical") { 0.0 } else { 1.0 };
     }
-    if opening_question && !cause && problem {
+    // A fault that is stated after the question ("did something break? it looks odd") is a fault all the same.
+    let first_clause = r.clause_end(0);
+    let stated = r.marks.spans("problem").iter().any(|s| s.start > first_clause);
+    if opening_question && !cause && problem && !stated {
         // "is the shop down?" asks; "why is the shop down?" wants the cause.
         query += 0.8;
         trouble -= 1.4;
@@ -354,7 +313,7 @@ pub(super) fn intent(
         trouble -= 1.0;
     } else if problem {
         modify -= 1.2;
-        deploy -= if pattern && (makes || wants) { 0.0 } else { 1.5 };
+        deploy -= if pattern && (makes || wants) { 0.0 } else { 2.5 };
     }
 
     // Nothing for Swell.
@@ -365,19 +324,48 @@ pub(super) fn intent(
             outside += 1.5;
         }
     }
+    // "upgrade me", "roll me back": people are not deployments.
+    if heads.iter().any(|h| {
+        changes(r, h)
+            && (h.at..h.end + 2).any(|i| ["me", "myself", "yourself", "mich", "moi"].contains(&r.low(i)))
+            && !["for", "to", "with"].contains(&r.low(h.end))
+    }) {
+        outside += 3.0;
+    }
     if chatter(r) {
         outside += 7.0;
     }
-    if r.marks.any("credentials") {
-        outside += 4.0;
+    if wants_credentials(r) {
+        outside += 6.0;
     }
-    if !tech && !spoken && change_count == 0 && !problem {
+    if !tech && !spoken && !r.quoted && change_count == 0 && !problem {
         outside += 2.0;
         if makes || wants {
             outside -= 1.0;
         }
     }
-    if tech || problem {
+    // An action on something that is none of ours, or a question about the world at large.
+    let about_us = tech && !(pattern && !infra && !foreign && !described && !has_domain)
+        || r.marks.any("ops")
+        || r.quoted
+        || r.marks.any("question_help") && (infra || foreign || described || r.tokens.len() < 5);
+    let bounds = (r.marks.any("min") || r.marks.any("max")) && r.tokens.iter().any(|t| t.number().is_some());
+    if bounds && !r.marks.any("mundane") {
+        outside -= 2.0;
+        modify += 1.0;
+    }
+    if !about_us
+        && !spoken
+        && !pronoun
+        && change_count > 0
+        && !makes
+        && r.tokens.iter().all(|t| t.kind != Kind::Word || !t.low.contains('-'))
+    {
+        outside += 1.5;
+    }
+    if !about_us && !spoken && (matches!(first_class, "wh" | "aux" | "show") || asked) && !wants && !polite_request {
+        outside += 2.5;
+    } else if tech || problem {
         outside -= 1.0;
     }
 
@@ -395,73 +383,24 @@ pub(super) fn intent(
     Decision { intent, margin: scores[best] - scores[next], problem }
 }
 
+/// Whether a request wants to be told secrets. One that gives a secret, or sets up something that has one, does not.
+pub(super) fn wants_credentials(r: &Reading<'_>) -> bool {
+    let given = r.tokens.iter().any(|t| t.kind == Kind::Foreign);
+    let reveals = r.text.trim_end().ends_with('?')
+        || ["show", "wh", "aux"].iter().any(|c| r.marks.any(c))
+        || r.tokens.iter().any(|t| {
+            [
+                "your", "print", "reveal", "dump", "send", "leak", "export", "expose", "paste", "email", "upload", "post", "give", "deine",
+                "tes", "tus",
+            ]
+            .contains(&t.low.as_str())
+        });
+    r.marks.any("credentials") && reveals && !given
+}
+
 /// Whether a request is nothing but small talk.
 pub(super) fn chatter(r: &Reading<'_>) -> bool {
     let words: Vec<usize> = (0..r.tokens.len()).filter(|i| r.tokens[*i].kind == Kind::Word).collect();
     let covered = words.iter().filter(|i| r.marks.covers("chitchat", **i) || r.marks.covers("polite", **i)).count();
     r.marks.any("chitchat") && covered * 10 >= words.len() * 7 && r.tokens.iter().all(|t| matches!(t.kind, Kind::Word | Kind::Punct(_)))
-}
-
-/// Scores the patterns by their words, their values and the classifier.
-pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, features: &Features) -> Chosen {
-    let p = model.probabilities(features);
-    let of = |name: &str| model.labels().iter().position(|l| l == name).and_then(|i| p.get(i)).copied().unwrap_or(0.0);
-    let windows = r.windows();
-    let mut words = vec![0.0f64; catalog.len()];
-    let mut until = 0;
-    let mut seen = std::collections::HashSet::new();
-    for (start, end, key) in &windows {
-        if *start < until || r.tokens[*start].quoted {
-            continue;
-        }
-        let holders: Vec<usize> = (0..catalog.len()).filter(|i| has_word(&catalog[*i], key)).collect();
-        let terms: Vec<(usize, f64)> = (0..catalog.len())
-            .filter_map(|i| {
-                let weight = catalog[i]
-                    .params
-                    .iter()
-                    .filter(|p| p.terms.contains_key(key.as_str()) && key != "none")
-                    .map(|p| if p.spec.required { 1.0 } else { 0.6 })
-                    .fold(0.0, f64::max);
-                (weight > 0.0).then_some((i, weight))
-            })
-            .collect();
-        if holders.is_empty() && terms.is_empty() || super::slots::is_plain_english(r, *start, key) {
-            continue;
-        }
-        until = *end;
-        if !seen.insert(key.clone()) {
-            continue;
-        }
-        let length = ((end - start) as f64).sqrt();
-        for i in &holders {
-            words[*i] += 1.3 * length / holders.len() as f64;
-        }
-        for (i, weight) in &terms {
-            words[*i] += 1.1 * weight * length / (terms.len() as f64).max(1.0);
-        }
-    }
-    let regions =
-        (0..r.tokens.len()).filter(|i| super::places::region_at(r, *i).is_some_and(|(_, e)| e == i + 1 && r.low(*i).contains('-'))).count();
-    for (i, c) in catalog.iter().enumerate() {
-        if regions > 0 && c.params.iter().filter(|p| p.holds() == Holds::Region).count() > 1 {
-            words[i] += 0.8 * regions.min(2) as f64;
-        }
-        if c.holding(Holds::Domain).is_some() && r.tokens.iter().any(|t| t.kind == Kind::Domain) {
-            words[i] += 0.3;
-        }
-    }
-    let mut scores: Vec<(Option<usize>, f64)> =
-        catalog.iter().enumerate().map(|(i, c)| (Some(i), f64::from(of(c.name()) + 0.02).ln() + 1.2 * words[i])).collect();
-    let foreign =
-        r.marks.spans("foreign").iter().filter(|s| !catalog.iter().any(|c| (s.start..s.end).all(|i| c.words.contains(r.low(i))))).count();
-    scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 + 2.2 * foreign.min(2) as f64));
-    scores.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let best = scores.first().copied().unwrap_or((None, 0.0));
-    let next = scores.get(1).map_or(best.1 - 5.0, |s| s.1);
-    Chosen { index: best.0, margin: best.1 - next, evidence: best.0.map_or(0.0, |i| words[i]) }
-}
-
-fn has_word(c: &Compiled, key: &str) -> bool {
-    c.words.contains(key) || key.len() > 4 && key.strip_suffix('s').is_some_and(|k| c.words.contains(k))
 }

@@ -98,31 +98,11 @@ pub(super) fn bare_answer(r: &Reading<'_>, c: &Compiled, missing: &[String]) -> 
     while start < r.tokens.len()
         && (r.marks.covers("polite", start)
             || r.is_filler(start)
-            || matches!(
-                r.low(start),
-                "it" | "is"
-                    | "use"
-                    | "take"
-                    | "with"
-                    | "at"
-                    | "in"
-                    | "on"
-                    | "for"
-                    | "to"
-                    | "from"
-                    | "should"
-                    | "be"
-                    | "they"
-                    | "are"
-                    | "we"
-                    | "would"
-                    | "say"
-                    | "let"
-                    | "us"
-                    | "have"
-                    | "our"
-                    | "make"
-            )
+            || [
+                "it", "is", "use", "take", "with", "at", "in", "on", "for", "to", "from", "should", "be", "they", "are", "we", "would",
+                "say", "let", "us", "have", "our", "make",
+            ]
+            .contains(&r.low(start))
             || r.tokens[start].kind == Kind::Punct(','))
     {
         start += 1;

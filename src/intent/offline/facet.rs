@@ -174,32 +174,36 @@ pub(super) fn of(r: &Reading<'_>) -> Facet {
     WORDS.iter().find(|(_, words)| words.iter().any(|w| text.contains(&format!(" {w} ")))).map_or(Facet::Other, |(facet, _)| *facet)
 }
 
+/// Whether a question is about everything rather than one deployment.
+pub(super) fn is_general(r: &Reading<'_>) -> bool {
+    r.marks.any("all") || r.tokens.iter().any(|t| GENERAL.contains(&t.low.as_str()))
+}
+
+/// Words of questions about everything.
+const GENERAL: [&str; 18] = [
+    "any",
+    "which",
+    "deployments",
+    "anything",
+    "we",
+    "anyone",
+    "everything",
+    "servers",
+    "many",
+    "total",
+    "overall",
+    "there",
+    "databases",
+    "environments",
+    "sites",
+    "pattern",
+    "patterns",
+    "you",
+];
+
 /// Whether an answer about this facet is of no use without knowing which deployment is meant.
 pub(super) fn needs_target(facet: Facet, r: &Reading<'_>) -> bool {
-    let general = r.marks.any("all")
-        || r.tokens.iter().any(|t| {
-            matches!(
-                t.low.as_str(),
-                "any"
-                    | "which"
-                    | "deployments"
-                    | "anything"
-                    | "we"
-                    | "anyone"
-                    | "everything"
-                    | "servers"
-                    | "many"
-                    | "total"
-                    | "overall"
-                    | "there"
-                    | "databases"
-                    | "environments"
-                    | "sites"
-                    | "pattern"
-                    | "patterns"
-                    | "you"
-            )
-        });
+    let general = is_general(r);
     matches!(facet, Facet::Logs | Facet::Endpoints | Facet::Metrics) && !general
         || (r.marks.any("pronoun")
             && matches!(facet, Facet::Status | Facet::Configuration | Facet::Backups | Facet::Drift)

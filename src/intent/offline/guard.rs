@@ -35,6 +35,13 @@ static NAMED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
+/// The same with words in between: "set the password of the shop to ...".
+static DISTANT_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b((?:password|passwd|passwort|passphrase|pw|pwd|secret|token|api key|mot de passe|contraseña|clave)(?:\s+[\w.'-]+){1,5}?\s*(?:\bto\b|\bis\b|\bas\b|\bauf\b|\bist\b|=|:|\bà\b|\ba\b)\s*)(\S+)",
+    )
+});
+
 /// Shapes that are secrets wherever they stand.
 static SHAPED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
     regex(
@@ -45,9 +52,7 @@ static SHAPED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static URL_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"://([^\s/:@]+:[^\s/@]+)@"));
 
 static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(
-        r#""([^"\n]{1,1500})"|“([^”\n]{1,1500})”|„([^“”"\n]{1,1500})[“”"]|«([^»\n]{1,1500})»|`([^`\n]{1,1500})`|(?:^|[\s(:,=])'((?:[^'\n]|'[a-z]){1,1500}?)'(?:$|[\s).,;:!?])"#,
-    )
+    regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`|(?:^|[\s(:,=])'((?:[^'\n]|'[a-z])+?)'(?:$|[\s).,;:!?])"#)
 });
 
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)\b(?:https?|ftp)://([a-z0-9.-]+)(?::\d+)?(?:/[^\s,;)]*)?"));
@@ -105,14 +110,14 @@ pub(super) fn clean(text: &str) -> Clean {
         out.secret = true;
         s = re.replace_all(&s, "://").into_owned();
     }
-    if let Some(re) = NAMED_SECRET.as_ref() {
+    for re in [NAMED_SECRET.as_ref(), DISTANT_SECRET.as_ref()].into_iter().flatten() {
         let mut hit = false;
         s = re
             .replace_all(&s, |c: &regex::Captures<'_>| {
                 let assigned = c[1].trim_end().ends_with([':', '=']) || c[1].to_lowercase().trim_end().ends_with(" is");
-                if looks_secret(&c[2], assigned) {
+                if !c[2].contains(FOREIGN) && looks_secret(&c[2], assigned) {
                     hit = true;
-                    format!("{}{FOREIGN}", c[1].trim_end_matches(['=', ':', ' ']).to_owned() + " ")
+                    format!("{} {FOREIGN}", c[1].trim_end_matches(['=', ':', ' ']))
                 } else {
                     c[0].to_owned()
                 }

@@ -118,6 +118,7 @@ impl Model {
     }
 
     /// The probability of one label; zero if there is no such label.
+    #[cfg(test)]
     pub fn probability(&self, features: &Features, label: &str) -> f64 {
         let p = self.probabilities(features);
         self.labels.iter().position(|l| l == label).and_then(|i| p.get(i)).map_or(0.0, |p| f64::from(*p))

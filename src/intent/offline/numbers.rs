@@ -49,10 +49,8 @@ fn scale(word: &str) -> Option<i64> {
 fn one_is_pronoun(tokens: &[Token], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|i| tokens.get(i)).map_or("", |t| t.low.as_str());
     let after = tokens.get(at + 1).map_or("", |t| t.low.as_str());
-    matches!(
-        before,
-        "this" | "that" | "the" | "which" | "another" | "new" | "each" | "every" | "no" | "old" | "other" | "same" | "right" | "wrong"
-    ) || matches!(after, "of" | "for" | "at" | "with" | "that" | "which" | "is" | "in" | "on" | "like")
+    ["this", "that", "the", "which", "another", "new", "each", "every", "no", "old", "other", "same", "right", "wrong"].contains(&before)
+        || ["of", "for", "at", "with", "that", "which", "is", "in", "on", "like"].contains(&after)
 }
 
 /// Replaces number words by number tokens; joins "twenty five" and "two hundred and ten".
@@ -67,6 +65,10 @@ pub(super) fn read(tokens: Vec<Token>) -> Vec<Token> {
         {
             let cut = (token.start + head.len()).min(token.end);
             let (head, tail) = (head.to_owned(), tail.to_owned());
+            split.push(Token { low: head, end: cut, ..token.clone() });
+            split.push(Token { low: tail, ..token });
+        } else if let Some((head, tail)) = compound(&token) {
+            let cut = (token.start + token.raw.find('-').unwrap_or(0)).min(token.end);
             split.push(Token { low: head, end: cut, ..token.clone() });
             split.push(Token { low: tail, ..token });
         } else {
@@ -98,6 +100,14 @@ pub(super) fn read(tokens: Vec<Token>) -> Vec<Token> {
     out
 }
 
+/// `MariaDB-Cluster`, `IoT-Edge`: two capitals make two words; names of deployments are lower case.
+fn compound(token: &Token) -> Option<(String, String)> {
+    let (first, second) = token.raw.split_once('-')?;
+    let capital = |s: &str| s.starts_with(char::is_uppercase);
+    let (head, tail) = token.low.split_once('-')?;
+    (token.kind == Kind::Word && capital(first) && capital(second) && !tail.contains('-')).then(|| (head.to_owned(), tail.to_owned()))
+}
+
 /// The number spelled at a place, and how many tokens it takes.
 fn spelled(tokens: &[Token], at: usize) -> Option<(i64, usize)> {
     let low = |i: usize| tokens.get(i).filter(|t| t.kind == Kind::Word).map_or("", |t| t.low.as_str());
@@ -121,6 +131,10 @@ fn spelled(tokens: &[Token], at: usize) -> Option<(i64, usize)> {
         return None;
     }
     // `once` is English for "one time" and Spanish for eleven; `single`, `twice` only count things.
+    let before = at.checked_sub(1).map_or("", low);
+    if first == "single" && ["our", "the", "my", "their", "no", "every", "each", "your"].contains(&before) {
+        return None;
+    }
     if first == "once" || (first == "null" && at > 0) {
         return None;
     }

@@ -82,58 +82,60 @@ pub(super) fn regions(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
     for (i, (region, start, end)) in found.into_iter().enumerate() {
         let mut before = start;
         while before > 0
-            && (matches!(r.low(before - 1), "the" | "region" | "aws" | "azure" | "gcp" | ":" | "=" | "is")
+            && (["the", "region", "aws", "azure", "gcp", ":", "=", "is"].contains(&r.low(before - 1))
                 || r.is_filler(before - 1) && !matches!(r.low(before - 1), "de" | "of" | "a"))
         {
             before -= 1;
         }
         let word = r.before(before, 1);
         let after = r.low(end);
-        let source = matches!(
-            word,
-            "from"
-                | "von"
-                | "aus"
-                | "de"
-                | "desde"
-                | "depuis"
-                | "of"
-                | "source"
-                | "sourceregion"
-                | "primary"
-                | "leaving"
-                | "if"
-                | "when"
-                | "losing"
-                | "off"
-        ) || matches!(after, "->" | "goes" | "dies" | "fails" | "is" | "down" | "dark");
-        let target = matches!(
-            word,
-            "to" | "into"
-                | "nach"
-                | "vers"
-                | "a"
-                | "hacia"
-                | "hasta"
-                | "->"
-                | "target"
-                | "targetregion"
-                | "onto"
-                | "zu"
-                | "standby"
-                | "secondary"
-                | "in"
-                | "towards"
-                | "toward"
-                | "use"
-                | "al"
-                | "en"
-                | "over"
-                | "bis"
-                | "dans"
-                | "sur"
-        );
-        let is_source = source && !(target && !source) || (!source && !target && count > 1 && i == 0);
+        let source = [
+            "from",
+            "von",
+            "aus",
+            "de",
+            "desde",
+            "depuis",
+            "of",
+            "source",
+            "sourceregion",
+            "primary",
+            "leaving",
+            "if",
+            "when",
+            "losing",
+            "off",
+        ]
+        .contains(&word)
+            || matches!(after, "->" | "goes" | "dies" | "fails" | "is" | "down" | "dark");
+        let target = [
+            "to",
+            "into",
+            "nach",
+            "vers",
+            "a",
+            "hacia",
+            "hasta",
+            "->",
+            "target",
+            "targetregion",
+            "onto",
+            "zu",
+            "standby",
+            "secondary",
+            "in",
+            "towards",
+            "toward",
+            "use",
+            "al",
+            "en",
+            "over",
+            "bis",
+            "dans",
+            "sur",
+        ]
+        .contains(&word);
+        let is_source = source || (!target && count > 1 && i == 0);
         let p = if is_source { first } else { second };
         if slots.values.contains_key(p.name()) && !r.corrected_between(0, start) {
             continue;
@@ -146,71 +148,75 @@ pub(super) fn regions(r: &Reading<'_>, c: &Compiled, slots: &mut Slots) {
 fn ends_list(r: &Reading<'_>, at: usize) -> bool {
     let Some(token) = r.tokens.get(at) else { return true };
     !matches!(token.kind, Kind::Word | Kind::Number(_))
+        || r.shut[at]
         || token.number().is_some()
-        || matches!(
-            token.low.as_str(),
-            "with"
-                | "to"
-                | "into"
-                | "from"
-                | "on"
-                | "for"
-                | "dns"
-                | "mit"
-                | "avec"
-                | "con"
-                | "using"
-                | "via"
-                | "over"
-                | "please"
-                | "including"
-                | "plus"
-                | "without"
-                | "no"
-                | "each"
-                | "per"
-                | "broker"
-                | "is"
-                | "are"
-                | "devices"
-                | "sensors"
-                | "through"
-                | "need"
-                | "needs"
-                | "should"
-                | "online"
-                | "nach"
-                | "vers"
-                | "desde"
-                | "von"
-                | "uber"
-                | "in"
-                | "at"
-                | "a"
-                | "->"
-                | "target"
-                | "source"
-                | "update"
-                | "switch"
-                | "leave"
-                | "anbinden"
-                | "where"
-                | "when"
-                | "which"
-                | "but"
-                | "als"
-                | "running"
-                | "as"
-                | "then"
-                | "now"
-                | "pls"
-                | "so"
-                | "sur"
-                | "en"
-                | "para"
-                | "pour"
-                | "it"
-        )
+        || [
+            "with",
+            "off",
+            "out",
+            "away",
+            "to",
+            "into",
+            "from",
+            "on",
+            "for",
+            "dns",
+            "mit",
+            "avec",
+            "con",
+            "using",
+            "via",
+            "over",
+            "please",
+            "including",
+            "plus",
+            "without",
+            "no",
+            "each",
+            "per",
+            "broker",
+            "is",
+            "are",
+            "devices",
+            "sensors",
+            "through",
+            "need",
+            "needs",
+            "should",
+            "online",
+            "nach",
+            "vers",
+            "desde",
+            "von",
+            "uber",
+            "in",
+            "at",
+            "a",
+            "->",
+            "target",
+            "source",
+            "update",
+            "switch",
+            "leave",
+            "anbinden",
+            "where",
+            "when",
+            "which",
+            "but",
+            "als",
+            "running",
+            "as",
+            "then",
+            "now",
+            "pls",
+            "so",
+            "sur",
+            "en",
+            "para",
+            "pour",
+            "it",
+        ]
+        .contains(&token.low.as_str())
 }
 
 /// Names from a place on: "Lyon, Metz and Nancy".
@@ -251,16 +257,34 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         services(r, p.name(), taken, slots);
     }
     let Some(p) = c.holding(Holds::Sites) else { return };
-    for at in 0..r.tokens.len() {
+    // "Site A, Site B and Site C": the noun is part of each name.
+    let lettered: Vec<usize> = (0..r.tokens.len())
+        .filter(|i| {
+            p.named_by(r.low(*i))
+                && r.tokens
+                    .get(i + 1)
+                    .is_some_and(|t| !t.ends_clause() && (t.number().is_some() || t.kind == Kind::Word && t.low.len() == 1))
+        })
+        .collect();
+    if let (Mode::Make, Some(first), Some(last), true) = (mode, lettered.first(), lettered.last(), lettered.len() > 1) {
+        let names: Vec<String> = lettered.iter().map(|i| slug(&r.words(*i, i + 2))).collect();
+        lettered.iter().filter(|i| r.tokens[**i + 1].number().is_some()).for_each(|i| slots.used[i + 1] = true);
+        return slots.put(p.name(), r.said(names, *first, last + 2));
+    }
+    // The pattern's own noun first ("sites: a, b"), then a preposition ("in Porto").
+    for (at, by_noun) in (0..r.tokens.len()).map(|i| (i, true)).chain((0..r.tokens.len()).map(|i| (i, false))) {
         let low = r.low(at);
         let noun = p.named_by(low);
-        let preposition = matches!(low, "at" | "in" | "for" | "an" | "en" | "a" | "across" | "between" | "sur" | "pour" | "fur")
-            && !r.before(at, 1).is_empty();
+        if noun != by_noun {
+            continue;
+        }
+        let preposition =
+            ["at", "in", "for", "an", "en", "a", "across", "between", "sur", "pour", "fur"].contains(&low) && !r.before(at, 1).is_empty();
         if !noun && !preposition || (noun && r.before(at, 1).parse::<i64>().is_ok()) {
             continue;
         }
         let mut from = at + 1;
-        while matches!(r.low(from), ":" | "=" | "in" | "at" | "are" | "called" | "named" | "und") || r.is_filler(from) {
+        while [":", "=", "in", "at", "are", "called", "named", "und"].contains(&r.low(from)) || r.is_filler(from) {
             from += 1;
         }
         // "at the plants in Porto": the noun between the preposition and the names.
@@ -277,6 +301,16 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         if !good || names.iter().any(|n| n.0.is_empty()) {
             continue;
         }
+        // "the depots Nord, Ost": the first item drags its noun along.
+        let mut names = names;
+        if let Some((name, s, e)) = names.first_mut()
+            && *e - *s > 1
+            && r.tokens[*s].raw.starts_with(char::is_lowercase)
+            && r.tokens[*s + 1].raw.starts_with(char::is_uppercase)
+        {
+            *s += 1;
+            *name = slug(&r.words(*s, *e));
+        }
         let fresh: Vec<String> = names.iter().map(|n| n.0.clone()).collect();
         let clause = r.clause_start(at);
         let had: Vec<String> =
@@ -291,6 +325,33 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         slots.put(p.name(), r.said(value, at, end));
         return;
     }
+    // "edge: Quito, Lima and Cusco": capitals in a list, with no word before them that says what they are.
+    if mode == Mode::Make && !slots.values.contains_key(p.name()) {
+        for at in 0..r.tokens.len() {
+            let opens = at == 0 || matches!(r.tokens[at - 1].kind, Kind::Punct(_));
+            if !opens || !r.is_unknown(at) || !r.tokens[at].raw.starts_with(char::is_uppercase) {
+                continue;
+            }
+            let (names, end) = list(r, at, taken);
+            if names.len() > 1 && names.iter().all(|n| r.is_unknown(n.1) && r.tokens[n.1].raw.starts_with(char::is_uppercase)) {
+                let fresh: Vec<String> = names.into_iter().map(|n| n.0).collect();
+                return slots.put(p.name(), r.said(fresh, at, end));
+            }
+        }
+    }
+    // "remove pier-2 from it": a site that is there is named outright.
+    if mode == Mode::Change && !slots.values.contains_key(p.name()) && (r.marks.any("destroy") || r.marks.any("disable")) {
+        let had: Vec<String> =
+            current.get(p.name()).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let gone: Vec<(usize, usize, &String)> =
+            r.windows().iter().filter_map(|(s, e, key)| had.iter().find(|x| phrase_key(x) == *key).map(|x| (*s, *e, x))).collect();
+        if let (Some(first), Some(last)) = (gone.first(), gone.last())
+            && gone.len() < had.len()
+        {
+            let left: Vec<String> = had.iter().filter(|x| !gone.iter().any(|g| g.2 == *x)).cloned().collect();
+            return slots.put(p.name(), r.said(left, first.0, last.1));
+        }
+    }
     // "drop the north site": the name stands before the noun.
     if mode == Mode::Change && !slots.values.contains_key(p.name()) {
         let had: Vec<String> =
@@ -301,16 +362,17 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
             }
             let name = slug(r.low(at - 1));
             let verb = |class: &str| r.marks.spans(class).iter().any(|s| s.start < at);
-            let value: Option<Vec<String>> = if had.contains(&name) && (verb("destroy") || verb("disable")) {
-                Some(had.iter().filter(|s| **s != name).cloned().collect())
-            } else if !had.contains(&name)
-                && (verb("up") || verb("make"))
-                && !matches!(name.as_str(), "new" | "another" | "more" | "add" | "one" | "additional")
-            {
-                Some(had.iter().cloned().chain([name.clone()]).collect())
-            } else {
-                None
-            };
+            let value: Option<Vec<String>> =
+                if had.contains(&name) && (verb("destroy") || verb("disable") || ["off", "out", "away"].contains(&r.low(at + 1))) {
+                    Some(had.iter().filter(|s| **s != name).cloned().collect())
+                } else if !had.contains(&name)
+                    && (verb("up") || verb("make"))
+                    && !matches!(name.as_str(), "new" | "another" | "more" | "add" | "one" | "additional")
+                {
+                    Some(had.iter().cloned().chain([name.clone()]).collect())
+                } else {
+                    None
+                };
             if let Some(value) = value {
                 slots.put(p.name(), r.said(value, at - 1, at + 1));
                 return;
@@ -331,27 +393,27 @@ fn services(r: &Reading<'_>, name: &str, taken: &[bool], slots: &mut Slots) {
         return;
     }
     let cue = |i: usize| {
-        matches!(
-            r.low(i),
-            "services"
-                | "service"
-                | "servicios"
-                | "dienste"
-                | "workloads"
-                | "apps"
-                | "covering"
-                | "covers"
-                | "cover"
-                | "for"
-                | "fur"
-                | "pour"
-                | "para"
-                | "protect"
-                | "include"
-                | "including"
-                | "of"
-                | "over"
-        )
+        [
+            "services",
+            "service",
+            "servicios",
+            "dienste",
+            "workloads",
+            "apps",
+            "covering",
+            "covers",
+            "cover",
+            "for",
+            "fur",
+            "pour",
+            "para",
+            "protect",
+            "include",
+            "including",
+            "of",
+            "over",
+        ]
+        .contains(&r.low(i))
     };
     for at in 0..r.tokens.len() {
         let verb = r.marks.spans("failover").iter().any(|s| s.end == at + 1)
@@ -367,7 +429,7 @@ fn services(r: &Reading<'_>, name: &str, taken: &[bool], slots: &mut Slots) {
             let end = from + 1;
             return slots.put(name, r.said(vec!["all".to_owned()], from, end));
         }
-        if region_at(r, from).is_some() || r.marks.covers("mundane", from) {
+        if region_at(r, from).is_some() || r.low(from).ends_with("ing") && !r.is_unknown(from) {
             continue;
         }
         let (names, end) = list(r, from, taken);

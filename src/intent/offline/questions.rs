@@ -18,7 +18,7 @@ pub(super) fn missing(frame: &mut Frame, c: Option<&Compiled>, names: Vec<String
         })
         .collect();
     let choices = match (names.as_slice(), c) {
-        ([one], Some(c)) => c.param(one).map(|p| enumeration(p)).unwrap_or_default(),
+        ([one], Some(c)) => c.param(one).map(enumeration).unwrap_or_default(),
         _ => Vec::new(),
     };
     frame.question = Some(Question { text: asks.join(" "), about: names.clone(), choices, reason: AskReason::MissingRequired });

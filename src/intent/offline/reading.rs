@@ -19,14 +19,69 @@ pub(super) struct Reading<'a> {
     pub lexicon: &'a Lexicon,
     /// Tokens from which no value may be read: names of deployments, clauses that say what to leave alone.
     pub shut: Vec<bool>,
+    /// A fault was quoted ("it says 'no space left'").
+    pub quoted_fault: bool,
+    /// Something was quoted.
+    pub quoted: bool,
+}
+
+/// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
+const SEPARABLE: [(&str, &str, &str); 30] = [
+    ("bring", "online", "start"),
+    ("bring", "back", "start"),
+    ("stelle", "um", "update"),
+    ("stelle", "wieder", "restore"),
+    ("shut", "down", "stop"),
+    ("take", "down", "destroy"),
+    ("tear", "down", "destroy"),
+    ("turn", "off", "stop"),
+    ("switch", "off", "stop"),
+    ("power", "off", "stop"),
+    ("turn", "on", "start"),
+    ("switch", "on", "start"),
+    ("power", "on", "start"),
+    ("power", "up", "start"),
+    ("bring", "up", "start"),
+    ("wake", "up", "start"),
+    ("roll", "back", "rollback"),
+    ("put", "back", "rollback"),
+    ("take", "back", "rollback"),
+    ("move", "back", "rollback"),
+    ("back", "up", "backup"),
+    ("spin", "up", "make"),
+    ("set", "up", "make"),
+    ("stand", "up", "make"),
+    ("scale", "up", "up"),
+    ("scale", "out", "up"),
+    ("scale", "down", "down"),
+    ("fail", "over", "failover"),
+    ("schalte", "aus", "stop"),
+    ("fahre", "herunter", "stop"),
+];
+
+/// Marks separable verbs, and their particles so that "down" is not taken for a fault.
+fn separable(tokens: &[Token], marks: &mut Marks) {
+    for (i, token) in tokens.iter().enumerate() {
+        for (verb, particle, class) in SEPARABLE {
+            if token.kind != Kind::Word || token.low != verb {
+                continue;
+            }
+            let within = tokens.iter().enumerate().skip(i + 2).take(5).take_while(|(_, t)| !t.ends_clause());
+            if let Some((j, _)) = within.into_iter().find(|(_, t)| t.low == particle) {
+                marks.add(class, i, i + 1);
+                marks.add("particle", j, j + 1);
+            }
+        }
+    }
 }
 
 impl<'a> Reading<'a> {
     /// Takes a token list under the eye.
     pub fn new(text: &'a str, tokens: Vec<Token>, lexicon: &'a Lexicon) -> Self {
-        let marks = lexicon.mark(&tokens);
+        let mut marks = lexicon.mark(&tokens);
+        separable(&tokens, &mut marks);
         let shut = vec![false; tokens.len()];
-        Self { text, tokens, marks, lexicon, shut }
+        Self { text, tokens, marks, lexicon, shut, quoted_fault: false, quoted: false }
     }
 
     /// The folded word at a place, or nothing.
@@ -79,53 +134,11 @@ impl<'a> Reading<'a> {
 
     /// Whether a token is an article or another word that may stand between a number or a verb and its noun.
     pub fn is_filler(&self, at: usize) -> bool {
-        matches!(
-            self.low(at),
-            "the"
-                | "a"
-                | "an"
-                | "any"
-                | "some"
-                | "of"
-                | "my"
-                | "our"
-                | "its"
-                | "their"
-                | "his"
-                | "her"
-                | "your"
-                | "der"
-                | "die"
-                | "das"
-                | "den"
-                | "dem"
-                | "ein"
-                | "eine"
-                | "einen"
-                | "unser"
-                | "unsere"
-                | "le"
-                | "la"
-                | "les"
-                | "l"
-                | "un"
-                | "une"
-                | "des"
-                | "du"
-                | "de"
-                | "d"
-                | "notre"
-                | "el"
-                | "los"
-                | "las"
-                | "una"
-                | "del"
-                | "nuestro"
-                | "nuestra"
-                | "mi"
-                | "mon"
-                | "mein"
-                | "meine"
-        )
+        [
+            "the", "a", "an", "any", "some", "of", "my", "our", "its", "their", "his", "her", "your", "der", "die", "das", "den", "dem",
+            "ein", "eine", "einen", "unser", "unsere", "le", "la", "les", "l", "un", "une", "des", "du", "de", "d", "notre", "el", "los",
+            "las", "una", "del", "nuestro", "nuestra", "mi", "mon", "mein", "meine",
+        ]
+        .contains(&self.low(at))
     }
 }

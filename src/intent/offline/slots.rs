@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::catalog::{Compiled, Param};
 use super::reading::Reading;
-use super::text::{Kind, slug};
-use super::{counts, places, times};
+use super::text::Kind;
+use super::{choices, counts, names, places, times};
 use crate::intent::{Holds, Said};
 
 /// Whether values describe something new or change something that exists.
@@ -40,24 +40,15 @@ impl Slots {
     }
 }
 
-/// How a mention of a value or a switch is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sign {
-    Yes,
-    /// "no X", "without X"
-    No,
-    /// "not X but Y", "instead of X", "from X to Y"
-    Not,
-}
-
 /// Reads all parameters of a pattern out of a request.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>) -> Slots {
     let mut slots = Slots { used: vec![false; r.tokens.len()], ..Slots::default() };
     let windows = r.windows();
     let mut taken = vec![false; r.tokens.len()];
     for p in c.params.iter().filter(|p| matches!(p.holds(), Holds::Choice | Holds::Choices)) {
-        choice(r, p, &windows, mode, current, &mut taken, &mut slots);
+        choices::choice(r, p, &windows, mode, current, &mut taken, &mut slots);
     }
+    choices::positional_none(r, c, &mut slots);
     if let Some(p) = c.holding(Holds::Version) {
         version(r, c, p, &windows, mode, &mut slots);
     }
@@ -66,218 +57,23 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     }
     times::read(r, c, mode, &mut slots);
     if let Some(p) = c.holding(Holds::Domain) {
-        domain(r, p, mode, &taken, &mut slots);
+        names::domain(r, p, mode, &taken, &mut slots);
     }
     if let Some(p) = c.holding(Holds::Name).filter(|_| mode == Mode::Make)
-        && let Some(said) = name(r, Some(c))
+        && let Some(said) = names::name(r, Some(c))
     {
         slots.put(p.name(), said);
     }
     places::regions(r, c, &mut slots);
     places::sites(r, c, mode, current, &taken, &mut slots);
+    outright(r, c, &windows, &mut slots);
     counts::read(r, c, mode, current, &mut slots);
     slots
 }
 
 /// Whether a token is one of these words.
-fn one_of(word: &str, words: &[&str]) -> bool {
+pub(super) fn one_of(word: &str, words: &[&str]) -> bool {
     words.contains(&word)
-}
-
-/// How the value at `start..end` is meant, from the words around it.
-fn sign(r: &Reading<'_>, start: usize, end: usize) -> Sign {
-    let clause = r.clause_start(start);
-    let mut i = start;
-    let mut steps = 0;
-    while i > clause && steps < 4 {
-        i -= 1;
-        steps += 1;
-        if r.marks.covers("not", i) {
-            return Sign::Not;
-        }
-        if r.marks.covers("none", i) {
-            // "no longer", "no, use X" are not "no X".
-            return if matches!(r.low(i + 1), "longer" | "more") { Sign::Not } else { Sign::No };
-        }
-        let joins = matches!(r.low(i), "or" | "nor" | "oder" | "ou" | "o" | "ni") && r.low(i) != r.low(start);
-        if joins {
-            steps = 0;
-            continue;
-        }
-        if !r.is_filler(i) && !(steps <= 2 && r.is_unknown(i)) {
-            break;
-        }
-    }
-    if one_of(
-        r.before(start, 1),
-        &["from", "von", "de", "replace", "replacing", "swap", "ersetze", "remplace", "reemplaza", "desde", "leave", "leaving"],
-    ) && (end..r.clause_end(start))
-        .any(|j| one_of(r.low(j), &["to", "with", "by", "for", "->", "auf", "nach", "zu", "durch", "par", "vers", "a", "por"]))
-    {
-        return Sign::Not;
-    }
-    if matches!(r.low(end), "->") || one_of(r.low(end), &["off", "out"]) {
-        return if r.low(end) == "->" { Sign::Not } else { Sign::No };
-    }
-    Sign::Yes
-}
-
-/// One of an enumeration, or several.
-fn choice(
-    r: &Reading<'_>,
-    p: &Param,
-    windows: &[(usize, usize, String)],
-    mode: Mode,
-    current: &Map<String, Value>,
-    taken: &mut [bool],
-    slots: &mut Slots,
-) {
-    let mut found: Vec<(usize, usize, String, Sign)> = Vec::new();
-    for (start, end, key) in windows {
-        let Some(value) = p.terms.get(key).filter(|v| *v != "none") else { continue };
-        if taken[*start..*end].iter().any(|t| *t) && !shared(p, found.last().map(|f| f.1), *start) {
-            continue;
-        }
-        if found.iter().any(|f| f.1 > *start) || is_plain_english(r, *start, key) {
-            continue;
-        }
-        found.push((*start, *end, value.clone(), sign(r, *start, *end)));
-    }
-    glued(r, p, &mut found);
-    for (start, end, ..) in &found {
-        taken[*start..*end].iter_mut().for_each(|t| *t = true);
-    }
-    let yes: Vec<&(usize, usize, String, Sign)> = found.iter().filter(|f| f.3 == Sign::Yes).collect();
-    if p.holds() == Holds::Choices {
-        return choices(r, p, &found, mode, current, slots);
-    }
-    // "mysql, sorry, mariadb": what follows a correction counts.
-    let pick = match (yes.first(), yes.last()) {
-        (Some(first), Some(last)) if first.2 != last.2 && r.corrected_between(first.1, last.0) => Some(*last),
-        (Some(_), Some(last)) if mode == Mode::Change => Some(*last),
-        (Some(first), _) => Some(*first),
-        _ => None,
-    };
-    if let Some((start, end, value, _)) = pick {
-        return slots.put(p.name(), r.said(value.clone(), *start, *end));
-    }
-    if p.may_be_none() {
-        if let Some((start, end, ..)) = found.iter().find(|f| f.3 == Sign::No) {
-            return slots.put(p.name(), r.said("none", start.saturating_sub(1), *end));
-        }
-        // "no cache", "cache: none", "without any database"
-        for (start, end, key) in windows {
-            if !p.named_by(key) {
-                continue;
-            }
-            let after = (*end..(*end + 2).min(r.tokens.len())).find(|i| r.tokens[*i].kind == Kind::Word).map_or("", |i| r.low(i));
-            if sign(r, *start, *end) == Sign::No
-                || one_of(after, &["none", "off", "no", "disabled", "keine", "aucun"]) && !r.clause_end(*start).eq(end)
-            {
-                return slots.put(p.name(), r.said("none", start.saturating_sub(1), (*end).max(*start + 1)));
-            }
-        }
-    }
-    if p.open {
-        named_value(r, p, windows, taken, slots);
-    }
-}
-
-/// A list parameter may use a word that another list already took; nothing else may.
-fn shared(p: &Param, last_end: Option<usize>, start: usize) -> bool {
-    p.holds() == Holds::Choices && last_end.is_none_or(|e| e <= start)
-}
-
-/// Words such as `go` and `express` are values only where a value can stand.
-pub(super) fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
-    match key {
-        "go" => {
-            one_of(
-                r.low(at + 1),
-                &["ahead", "to", "with", "for", "live", "back", "on", "down", "up", "through", "from", "over", "away", "into"],
-            ) || one_of(r.before(at, 1), &["to", "should", "will", "we", "i", "they", "can", "let", "us", "could", "would", "must"])
-        }
-        "express" | "swift" | "react" | "remix" | "crystal" | "spring" | "square" | "stone" | "nets" | "dragonfly" | "scala" | "rust"
-        | "paddle" | "stack" | "bun" | "hive" | "rabbit" | "verne" | "py" | "ts" | "rb" | "js" | "phoenix" | "haskell" | "julia"
-        | "deno" => {
-            one_of(r.before(at, 1), &["to", "must", "should", "will", "would", "this", "last", "next", "a", "per", "town", "city"])
-                && key != "rust"
-        }
-        _ => false,
-    }
-}
-
-/// `pg16`, `mysql8`: a value with its version glued on.
-fn glued(r: &Reading<'_>, p: &Param, found: &mut Vec<(usize, usize, String, Sign)>) {
-    for (i, token) in r.tokens.iter().enumerate() {
-        if token.kind != Kind::Word || r.shut[i] || found.iter().any(|f| f.0 <= i && i < f.1) {
-            continue;
-        }
-        let head = token.low.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-' || c == ':');
-        if head.len() < token.low.len()
-            && head.len() >= 2
-            && let Some(value) = p.terms.get(head)
-        {
-            found.push((i, i + 1, value.clone(), sign(r, i, i + 1)));
-        }
-    }
-    found.sort_by_key(|f| f.0);
-}
-
-/// A list out of an enumeration; a change adds to or takes from the list there is.
-fn choices(
-    r: &Reading<'_>,
-    p: &Param,
-    found: &[(usize, usize, String, Sign)],
-    mode: Mode,
-    current: &Map<String, Value>,
-    slots: &mut Slots,
-) {
-    let (Some(first), Some(last)) = (found.first(), found.last()) else { return };
-    let clause = r.clause_start(first.0);
-    let verb = |class: &str| r.marks.spans(class).iter().any(|s| s.start >= clause && s.start < first.0);
-    let adds = mode == Mode::Change
-        && (verb("up") || (first.1..r.clause_end(last.1)).any(|i| one_of(r.low(i), &["too", "also", "additionally", "extra"])));
-    let removes = mode == Mode::Change && (verb("destroy") || verb("disable"));
-    let mut list: Vec<String> = if mode == Mode::Change && (adds || removes || found.iter().all(|f| f.3 != Sign::Yes)) {
-        current.get(p.name()).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    } else {
-        Vec::new()
-    };
-    let before = list.clone();
-    for (_, _, value, sign) in found {
-        if *sign != Sign::Yes || removes {
-            list.retain(|x| x != value && p.terms.get(x.as_str()) != Some(value));
-        } else if !list.contains(value) {
-            list.push(value.clone());
-        }
-    }
-    if !list.is_empty() || list != before {
-        slots.put(p.name(), r.said(list, first.0, last.1));
-    }
-}
-
-/// A value outside the enumeration that was named outright: "payments via Foopay", "processor: foopay".
-fn named_value(r: &Reading<'_>, p: &Param, windows: &[(usize, usize, String)], taken: &[bool], slots: &mut Slots) {
-    let link = [
-        "via", "through", "with", "by", "from", "is", "be", "over", ":", "=", "uber", "mit", "par", "avec", "con", "por", "to", "our",
-        "handled", "using", "run", "gateway", "provider",
-    ];
-    for (_, end, key) in windows {
-        if !p.named_by(key) {
-            continue;
-        }
-        let mut i = *end;
-        let mut linked = false;
-        while one_of(r.low(i), &link) && i < end + 3 {
-            linked = true;
-            i += 1;
-        }
-        let fits = r.tokens.get(i).is_some_and(|t| t.kind == Kind::Word && t.low.len() > 2 && !t.low.contains('-')) && r.is_unknown(i);
-        if linked && fits && !taken[i] && !r.shut[i] {
-            return slots.put(p.name(), r.said(slug(&r.tokens[i].raw), i, i + 1));
-        }
-    }
 }
 
 /// "version 15", "v16", "pg 16", "MariaDB 10.6", and "upgrade it to 16".
@@ -314,8 +110,9 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
         }
         let word = r.before(before, 1);
         let named = matches!(word, "version" | "v" | "release" | "versions" | "ver");
-        let after_engine = engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change);
-        let unit = counted(r, c, i) || matches!(r.low(i + 1), "x" | "min" | "max" | "days" | "day" | "weeks" | "to" | "-");
+        let after_engine =
+            engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change || [":", "-", "="].contains(&r.before(i, 1)));
+        let unit = counted(r, c, i) || ["x", "min", "max", "days", "day", "weeks", "to", "-"].contains(&r.low(i + 1));
         let upgrade = mode == Mode::Change && r.marks.any("upgrade") && before < i && matches!(r.low(i - 1), "to" | "auf" | "a" | "v");
         if named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
             let raw = token.low.clone();
@@ -324,6 +121,11 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
             }
             slots.used[i] = true;
         }
+    }
+    // "MariaDB cluster (10.11)": the only number with a point, beside an engine.
+    let points: Vec<usize> = (0..r.tokens.len()).filter(|i| r.tokens[*i].kind == Kind::Decimal && !r.shut[*i]).collect();
+    if let ([only], None, false) = (points.as_slice(), &best, engine.is_empty()) {
+        best = Some((*only, only + 1, r.low(*only).to_owned()));
     }
     if let Some((s, e, value)) = best {
         slots.put(p.name(), r.said(value, s, e));
@@ -335,6 +137,42 @@ fn counted(r: &Reading<'_>, c: &Compiled, at: usize) -> bool {
     (at + 1..(at + 3).min(r.tokens.len()))
         .take_while(|i| r.tokens[*i].kind == Kind::Word)
         .any(|i| c.params.iter().any(|p| matches!(p.holds(), Holds::Count | Holds::Min | Holds::Max) && p.named_by(r.low(i))))
+}
+
+/// A value of any other kind, taken only where it is named outright: "vlan tag 110", "instance type: t3.large", "port = 8080".
+fn outright(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], slots: &mut Slots) {
+    for p in c.params.iter().filter(|p| p.holds() == Holds::Other && !p.spec.words.is_empty()) {
+        let wants_number = ["integer", "number"].iter().any(|t| p.spec.schema.get("type").and_then(Value::as_str) == Some(t));
+        for (start, end, key) in windows {
+            if !p.named_by(key) || slots.values.contains_key(p.name()) {
+                continue;
+            }
+            let mut at = *end;
+            // "domain: x" assigns; "site to x" does not.
+            let joins: &[&str] = if end - start > 1 { &[":", "=", "is", "to", "of", "auf", "set"] } else { &[":", "=", "is"] };
+            while one_of(r.low(at), joins) {
+                at += 1;
+            }
+            // Without a sign between them, only two words together ("vlan tag") or a number can be meant.
+            let assigned = at > *end || end - start > 1;
+            let Some(token) = r.tokens.get(at).filter(|_| !slots.used[at] && !r.shut[at]) else { continue };
+            match token.number() {
+                Some(n) if wants_number => {
+                    slots.used[at] = true;
+                    slots.put(p.name(), r.said(n, *start, at + 1));
+                }
+                None if p.spec.schema.get("format").and_then(Value::as_str) == Some("hostname") && token.kind != Kind::Domain => {}
+                None if !wants_number
+                    && assigned
+                    && matches!(token.kind, Kind::Word | Kind::Domain | Kind::Decimal)
+                    && !r.marks.covers("function_words", at) =>
+                {
+                    slots.put(p.name(), r.said(token.raw.clone(), *start, at + 1));
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// On or off.
@@ -354,7 +192,13 @@ fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, St
             continue;
         }
         until = *end;
-        let on = if on_word { !matches!(sign(r, *start, *end), Sign::No | Sign::Not) } else { switched(r, c, *start, *end) };
+        let on = if on_word {
+            let refused = matches!(choices::sign(r, *start, *end), choices::Sign::No | choices::Sign::Not);
+            let stopped = *start > 0 && r.marks.covers("disable", start - 1);
+            !refused && !stopped
+        } else {
+            switched(r, c, *start, *end)
+        };
         if state.is_none() || r.corrected_between(0, *start) || !on {
             state = Some((on, *start, *end));
         }
@@ -366,6 +210,13 @@ fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, St
 
 /// Whether a named switch is meant to be on.
 fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
+    let mut verb = start;
+    while verb > 0 && r.is_filler(verb - 1) {
+        verb -= 1;
+    }
+    if ["leave", "lass", "laisse", "deja", "ignore"].contains(&r.before(verb, 1)) && !["on", "enabled"].contains(&r.low(end)) {
+        return false;
+    }
     // After it: "monitoring off", "dns: no", "leave dns alone".
     for i in end..(end + 4).min(r.tokens.len()) {
         let token = &r.tokens[i];
@@ -393,7 +244,10 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
             ],
         ) {
             // "not needed", but "needed" alone switches on.
-            return token.low == "needed" && r.before(i, 1) != "not";
+            if token.low == "needed" && r.before(i, 1) != "not" {
+                continue;
+            }
+            return false;
         }
         if one_of(token.low.as_str(), &["on", "enabled", "true", "yes", "an", "aktiviert", "active", "activado", "both"]) {
             // "encryption on", but not "backups on the ledger".
@@ -435,116 +289,6 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
         }
     }
     true
-}
-
-/// A domain name; in a change, the one after "to".
-fn domain(r: &Reading<'_>, p: &Param, mode: Mode, taken: &[bool], slots: &mut Slots) {
-    let mut best: Option<usize> = None;
-    for (i, token) in r.tokens.iter().enumerate() {
-        if token.kind != Kind::Domain
-            || r.shut[i]
-            || taken[i]
-            || matches!(r.before(i, 1), "like" | "from" | "instead" | "not")
-            || (r.before(i, 1) == "of" && r.before(i, 2) == "instead")
-        {
-            continue;
-        }
-        if best.is_none() || mode == Mode::Change || r.corrected_between(0, i) {
-            best = Some(i);
-        }
-    }
-    if let Some(i) = best {
-        slots.put(p.name(), r.said(r.tokens[i].low.clone(), i, i + 1));
-    }
-}
-
-/// Whether a token can be a name that a person gives.
-fn can_be_name(r: &Reading<'_>, at: usize) -> bool {
-    r.tokens.get(at).is_some_and(|t| {
-        t.kind == Kind::Word
-            && !r.shut[at]
-            && t.raw.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
-            && t.raw.chars().any(char::is_alphabetic)
-            && !matches!(
-                t.low.as_str(),
-                "and"
-                    | "with"
-                    | "on"
-                    | "at"
-                    | "for"
-                    | "the"
-                    | "is"
-                    | "in"
-                    | "to"
-                    | "or"
-                    | "not"
-                    | "whatever"
-                    | "after"
-                    | "servers"
-                    | "it"
-                    | "same"
-                    | "like"
-                    | "of"
-            )
-    })
-}
-
-/// The name that a person gives to the thing: "called atlas", "name: atlas", or the word that is also in the domain.
-pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
-    let mut found = None;
-    for span in r.marks.spans("named") {
-        let mut at = span.end;
-        while matches!(r.low(at), ":" | "=" | "it" | "is" | "the" | "as" | "be" | "should" | "-") {
-            at += 1;
-        }
-        // "the name server", "domain name" name nothing.
-        if matches!(r.before(span.start, 1), "domain" | "host" | "user" | "dns" | "same")
-            || r.shut.get(span.start).copied().unwrap_or(false)
-        {
-            continue;
-        }
-        if can_be_name(r, at) && (found.is_none() || r.corrected_between(0, at)) {
-            let mut end = at + 1;
-            // `called Blue Harbor`: capitals belong together.
-            while r.tokens[at].raw.starts_with(char::is_uppercase)
-                && can_be_name(r, end)
-                && r.tokens[end].raw.starts_with(char::is_uppercase)
-                && end < at + 3
-                && r.is_unknown(end)
-            {
-                end += 1;
-            }
-            found = Some(r.said(slug(&r.words(at, end)), at, end));
-        }
-    }
-    if found.is_some() {
-        return found;
-    }
-    let c = c?;
-    let labels: Vec<String> =
-        r.tokens.iter().filter(|t| t.kind == Kind::Domain).flat_map(|t| t.low.split('.').map(str::to_owned).collect::<Vec<_>>()).collect();
-    for at in 0..r.tokens.len() {
-        if can_be_name(r, at)
-            && r.tokens[at].low.len() > 2
-            && labels.iter().rev().skip(1).any(|l| *l == r.tokens[at].low || l.replace('-', "") == r.tokens[at].low)
-        {
-            return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));
-        }
-    }
-    // "web app atlas at", "shop atlas,": an unknown word right after the pattern's noun.
-    for at in 1..r.tokens.len() {
-        let noun = r.before(at, 1);
-        let is_noun = c.words.contains(noun) || noun.ends_with("app") || matches!(noun, "shop" | "store" | "site" | "for");
-        let closes = r
-            .tokens
-            .get(at + 1)
-            .is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "at" | "on" | "with" | "domain" | "in" | "under" | "min"));
-        let labelled = r.tokens.iter().any(|t| t.kind == Kind::Domain);
-        if is_noun && closes && labelled && can_be_name(r, at) && r.is_unknown(at) {
-            return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));
-        }
-    }
-    None
 }
 
 /// Dotted names become nested objects: `backup.schedule` → `backup: {schedule}`.

@@ -44,10 +44,8 @@ impl Speller {
                 continue;
             }
             let skip = after_name;
-            after_name = matches!(
-                token.low.as_str(),
-                "called" | "named" | "name" | "llamada" | "llamado" | "namens" | "nomme" | "nommee" | "nom" | "nombre"
-            );
+            after_name = ["called", "named", "name", "llamada", "llamado", "namens", "nomme", "nommee", "nom", "nombre"]
+                .contains(&token.low.as_str());
             if skip || exempt.contains(&token.low) || lexicon.knows(&token.low) || self.all.contains(&token.low) {
                 continue;
             }
@@ -63,7 +61,7 @@ impl Speller {
         if length < 4
             || (proper && length < 7)
             || !word.bytes().all(|b| b.is_ascii_lowercase())
-            || self.all.contains(word.strip_suffix('s').unwrap_or(word))
+            || (!word.ends_with("ss") && self.all.contains(word.strip_suffix('s').unwrap_or(word)))
         {
             return None;
         }
@@ -83,7 +81,10 @@ impl Speller {
                 let short_change = length < 6 && candidate.len() == length && bits != *candidate_bits;
                 // `scaled` is no typo of `scale`: words that differ in their ending only are other words.
                 let stem = length.min(candidate.len()) - 1;
-                let ending = word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
+                let doubled = word
+                    .strip_prefix(candidate.as_str())
+                    .is_some_and(|rest| candidate.ends_with(rest) && rest != "s" || candidate.ends_with('s') && rest == "s");
+                let ending = !doubled && length >= candidate.len() && word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
                 if distance == 0 || distance > allowed || short_change || ending {
                     continue;
                 }

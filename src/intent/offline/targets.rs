@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::catalog::Compiled;
 use super::lexicon::Lexicon;
 use super::reading::Reading;
-use super::text::{Kind, fold, phrase_key, slug};
+use super::text::{Kind, fold, phrase_key};
 use crate::intent::{KnownDeployment, World};
 
 /// How a deployment was mentioned; a later kind is stronger.
@@ -159,6 +159,11 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
 
 /// Whether a mention is a model to copy rather than a target.
 fn is_like(r: &Reading<'_>, start: usize) -> bool {
+    let wish = (start.saturating_sub(3)..start)
+        .any(|i| r.low(i) == "like" && ["would", "i", "we", "they", "d", "should"].contains(&r.before(i, 1)));
+    if wish {
+        return false;
+    }
     (start.saturating_sub(3)..start).any(|i| {
         r.marks.covers("like", i) && r.low(i) != "wie"
             || matches!(r.low(i), "as" | "als") && (start.saturating_sub(5)..start).any(|j| matches!(r.low(j), "same" | "just"))
@@ -172,7 +177,7 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         // "keep dev-a and drop dev-b": another verb in between takes over.
         let word = r.low(k);
         let negated = matches!(word, "not" | "manten")
-            && matches!(r.before(k, 1), "do" | "does" | "is" | "can" | "should" | "could" | "did" | "why" | "are" | "will");
+            && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
         let value_follows = matches!(word, "keep" | "leave")
             && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
         let verb_between = (k + 1..start).any(|i| {
@@ -202,29 +207,29 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     live.retain(|m| !kept.contains(&m.deployment));
     let top = live.iter().map(|m| m.tier).max().unwrap_or(Tier::None);
     let all_span = r.marks.spans("all").iter().find(|s| {
-        matches!(
-            r.low(s.end.saturating_sub(1)),
-            "everything"
-                | "deployments"
-                | "deployment"
-                | "them"
-                | "it"
-                | "alles"
-                | "todo"
-                | "tout"
-                | "lot"
-                | "infrastructure"
-                | "estate"
-                | "have"
-                | "all"
-                | "every"
-                | "todos"
-        )
+        [
+            "everything",
+            "deployments",
+            "deployment",
+            "them",
+            "it",
+            "alles",
+            "todo",
+            "tout",
+            "lot",
+            "infrastructure",
+            "estate",
+            "have",
+            "all",
+            "every",
+            "todos",
+        ]
+        .contains(&r.low(s.end.saturating_sub(1)))
     });
     let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
         let next = r.low(s.end);
         matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
-            || matches!(next, "deployments" | "deployment" | "" | "of" | "environments" | "resources" | "apps" | "down" | "now")
+            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
             || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
     });
     let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
@@ -250,26 +255,26 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     let plural = |m: &Mention| {
         let end = m.end;
         let words = (m.start..(end + 2).min(r.tokens.len())).any(|i| {
-            matches!(
-                r.low(i),
-                "pages"
-                    | "sites"
-                    | "apps"
-                    | "environments"
-                    | "envs"
-                    | "boxes"
-                    | "databases"
-                    | "dbs"
-                    | "clusters"
-                    | "shops"
-                    | "stores"
-                    | "deployments"
-                    | "ones"
-                    | "umgebungen"
-                    | "blogs"
-                    | "websites"
-                    | "sandboxes"
-            )
+            [
+                "pages",
+                "sites",
+                "apps",
+                "environments",
+                "envs",
+                "boxes",
+                "databases",
+                "dbs",
+                "clusters",
+                "shops",
+                "stores",
+                "deployments",
+                "ones",
+                "umgebungen",
+                "blogs",
+                "websites",
+                "sandboxes",
+            ]
+            .contains(&r.low(i))
         });
         let both = (m.start.saturating_sub(3)..m.start).any(|i| r.marks.covers("both", i) || r.tokens[i].number().is_some_and(|n| n > 1));
         let singled = (m.start.saturating_sub(4)..m.start).any(|i| matches!(r.low(i), "one" | "which" | "either" | "eine" | "une" | "una"));
@@ -325,224 +330,6 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     let mut at: Vec<(usize, usize)> = strongest.iter().map(|m| (m.start, m.end)).collect();
     at.sort_unstable();
     Resolved { names: chosen.into_iter().map(name).collect(), unclear, all: false, tier: top, like, spans, at }
-}
-
-/// Words that are never the name of the thing that is broken.
-fn is_noise(r: &Reading<'_>, at: usize) -> bool {
-    let low = r.low(at);
-    let kind = matches!(
-        low,
-        "the"
-            | "a"
-            | "an"
-            | "my"
-            | "our"
-            | "this"
-            | "that"
-            | "it"
-            | "we"
-            | "i"
-            | "users"
-            | "user"
-            | "customers"
-            | "customer"
-            | "people"
-            | "everyone"
-            | "nothing"
-            | "something"
-            | "anything"
-            | "requests"
-            | "request"
-            | "page"
-            | "pages"
-            | "site"
-            | "hi"
-            | "help"
-            | "why"
-            | "what"
-            | "is"
-            | "are"
-            | "there"
-            | "since"
-            | "when"
-            | "new"
-            | "all"
-            | "again"
-            | "still"
-            | "just"
-            | "now"
-            | "today"
-            | "yesterday"
-            | "please"
-            | "logs"
-            | "some"
-            | "one"
-            | "he"
-            | "she"
-            | "they"
-            | "you"
-            | "us"
-            | "keeps"
-            | "keep"
-            | "how"
-            | "where"
-            | "and"
-            | "but"
-            | "so"
-            | "because"
-            | "hey"
-    );
-    kind || r.is_filler(at)
-}
-
-/// The thing that a request without a matching deployment is about: an identifier, the word after its kind, or the subject of the fault.
-pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
-    let open = |i: usize| r.tokens.get(i).is_some_and(|t| t.kind == Kind::Word && !r.shut[i]);
-    let kinds = [
-        "pod",
-        "container",
-        "service",
-        "job",
-        "lambda",
-        "deployment",
-        "function",
-        "app",
-        "application",
-        "node",
-        "server",
-        "vm",
-        "host",
-        "cronjob",
-        "queue",
-        "bucket",
-        "ingress",
-        "daemonset",
-        "statefulset",
-        "worker",
-        "database",
-        "db",
-        "cluster",
-        "instance",
-        "broker",
-        "gateway",
-        "microservice",
-        "api",
-    ];
-    // "the billing-api pod"
-    for i in 0..r.tokens.len() {
-        if open(i) && r.low(i).contains('-') && kinds.contains(&r.low(i + 1)) && super::places::region_at(r, i).is_none() {
-            return Some(slug(&r.tokens[i].raw));
-        }
-    }
-    // "pod report-builder", "service nginx"
-    for i in 0..r.tokens.len() {
-        if open(i) && kinds.contains(&r.low(i)) && open(i + 1) {
-            let next = r.low(i + 1);
-            if next.contains('-') && next != "->"
-                || (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
-                    && !r.marks.covers("problem", i + 1)
-                    && !kinds.contains(&next)
-                    && next.len() > 2
-            {
-                return Some(slug(next));
-            }
-        }
-    }
-    // An identifier with a dash that is no ordinary word.
-    for i in 0..r.tokens.len() {
-        if open(i)
-            && r.low(i).contains('-')
-            && r.low(i).len() > 4
-            && !r.lexicon.is("infra", &phrase_key(r.low(i)))
-            && !r.marks.covers("problem", i)
-            && super::places::region_at(r, i).is_none()
-            && !r.low(i).starts_with("self-")
-            && !r.low(i).starts_with("re-")
-            && r.low(i).chars().any(char::is_alphabetic)
-            && r.low(i) != "->"
-        {
-            return Some(slug(r.low(i)));
-        }
-    }
-    // "my wordpress says", "the checkout api returns 500"
-    let fault =
-        r.marks.spans("problem").iter().chain(r.marks.spans("says")).map(|s| s.start).filter(|s| *s > 0).min().unwrap_or(r.tokens.len());
-    let mut at = r.clause_start(fault.min(r.tokens.len().saturating_sub(1)));
-    while at < fault && (is_noise(r, at) || r.marks.covers("polite", at) || r.marks.covers("cause", at) || !open(at)) {
-        at += 1;
-    }
-    let mut subject = Vec::new();
-    while at < fault
-        && open(at)
-        && subject.len() < 3
-        && !is_noise(r, at)
-        && !matches!(
-            r.low(at),
-            "in" | "on"
-                | "at"
-                | "for"
-                | "with"
-                | "to"
-                | "of"
-                | "from"
-                | "can"
-                | "does"
-                | "do"
-                | "has"
-                | "have"
-                | "will"
-                | "give"
-                | "gives"
-                | "return"
-                | "returns"
-                | "not"
-        )
-        && !r.marks.covers("aux", at)
-        && !r.marks.covers("show", at)
-    {
-        subject.push(at);
-        at += 1;
-    }
-    let generic = [
-        "job",
-        "clients",
-        "client",
-        "callbacks",
-        "callback",
-        "calls",
-        "webhooks",
-        "messages",
-        "errors",
-        "connections",
-        "jobs",
-        "page",
-        "say",
-        "says",
-        "backups",
-        "data",
-    ];
-    while subject.len() > 1
-        && subject
-            .last()
-            .is_some_and(|i| generic.contains(&r.low(*i)) || (r.low(*i).ends_with('s') && r.lexicon.common.contains(r.low(*i))))
-    {
-        subject.pop();
-    }
-    let technical = subject
-        .iter()
-        .any(|i| r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)) || !r.lexicon.common.contains(r.low(*i)));
-    if subject.is_empty() || !technical {
-        // "image pull errors for invoices"
-        return (1..r.tokens.len())
-            .find(|i| {
-                matches!(r.before(*i, 1), "for" | "my" | "of" | "on")
-                    && open(*i)
-                    && !is_noise(r, *i)
-                    && (r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)))
-            })
-            .map(|i| slug(r.low(i)));
-    }
-    Some(subject.iter().map(|i| slug(&r.tokens[*i].raw)).collect::<Vec<_>>().join("-"))
 }
 
 /// The deployment that was spoken of last.

@@ -39,11 +39,6 @@ pub(super) struct Token {
 }
 
 impl Token {
-    /// Whether it is this folded word.
-    pub fn is(&self, word: &str) -> bool {
-        matches!(self.kind, Kind::Word) && self.low == word
-    }
-
     /// Whether it is this punctuation mark.
     pub fn is_punct(&self, mark: char) -> bool {
         self.kind == Kind::Punct(mark)
@@ -119,27 +114,8 @@ pub(super) fn slug(text: &str) -> String {
 
 /// Whether a word with dots is a file or a framework rather than a host.
 fn is_not_a_tld(last: &str) -> bool {
-    matches!(
-        last,
-        "js" | "md"
-            | "yaml"
-            | "yml"
-            | "json"
-            | "py"
-            | "rs"
-            | "log"
-            | "txt"
-            | "conf"
-            | "html"
-            | "css"
-            | "exe"
-            | "toml"
-            | "xml"
-            | "csv"
-            | "jar"
-            | "zip"
-            | "ini"
-    )
+    ["js", "md", "yaml", "yml", "json", "py", "rs", "log", "txt", "conf", "html", "css", "exe", "toml", "xml", "csv", "jar", "zip", "ini"]
+        .contains(&last)
 }
 
 /// Whether a word is a domain name.
@@ -258,6 +234,9 @@ fn cron(chars: &[(usize, char)]) -> Option<usize> {
         if at == from {
             return None;
         }
+        while field == 4 && at > from + 1 && matches!(chars[at - 1].1, ',' | '-' | '/') {
+            at -= 1;
+        }
         if field < 4 {
             if chars.get(at).is_none_or(|x| x.1 != ' ') {
                 return None;
@@ -324,7 +303,7 @@ fn word(out: &mut Vec<Token>, text: &str, start: usize, end: usize) {
         push_low(out, text, start, start + 1, Kind::Word, &low[..1]);
         return push_low(out, text, start + 1, end, kind, rest);
     }
-    if low.contains('\'') {
+    if low.contains('\'') || low == "cannot" {
         return contraction(out, text, start, end, &low);
     }
     push_low(out, text, start, end, Kind::Word, &low);
@@ -334,7 +313,7 @@ fn word(out: &mut Vec<Token>, text: &str, start: usize, end: usize) {
 fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: &str) {
     let mut add = |low: &str| push_low(out, text, start, end, Kind::Word, low);
     match low {
-        "can't" => return ["can", "not"].into_iter().for_each(add),
+        "cannot" | "can't" => return ["can", "not"].into_iter().for_each(add),
         "won't" => return ["will", "not"].into_iter().for_each(add),
         "let's" => return ["let", "us"].into_iter().for_each(add),
         _ => {}
@@ -345,7 +324,7 @@ fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: 
             add(&head[..head.len() - 1]);
             add("not");
         }
-        "s" if matches!(head, "what" | "who" | "where" | "how" | "it" | "that" | "there" | "when" | "why" | "he" | "she") => {
+        "s" if ["what", "who", "where", "how", "it", "that", "there", "when", "why", "he", "she"].contains(&head) => {
             add(head);
             add("is");
         }
@@ -374,7 +353,7 @@ fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: 
             add(head);
             add("am");
         }
-        _ if matches!(head, "l" | "d" | "qu" | "j" | "n" | "s" | "c" | "m" | "t") => {
+        _ if ["l", "d", "qu", "j", "n", "s", "c", "m", "t"].contains(&head) => {
             if head != "l" {
                 add(head);
             }

@@ -8,11 +8,11 @@ use crate::intent::Holds;
 
 /// Reads the schedule and the retention of a pattern that has them.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, _mode: Mode, slots: &mut Slots) {
-    let mentions = (0..r.tokens.len()).any(|i| {
-        c.params.iter().any(|p| {
-            matches!(p.holds(), Holds::Switch | Holds::Schedule | Holds::Retention) && p.name().contains('.') && p.named_by(r.low(i))
-        })
-    }) || r.marks.any("backup");
+    let windows = r.windows();
+    let backs_up =
+        |p: &&super::catalog::Param| matches!(p.holds(), Holds::Switch | Holds::Schedule | Holds::Retention) && p.name().contains('.');
+    let mentions = r.marks.any("backup")
+        || windows.iter().any(|(_, _, key)| c.params.iter().filter(backs_up).any(|p| p.named_by(key) || p.on.contains(key)));
     let off = slots.values.iter().any(|(k, v)| k.ends_with(".enabled") && v.value == false);
     let schedule = c.holding(Holds::Schedule).filter(|_| mentions && !off).and_then(|p| find_schedule(r, slots).map(|found| (p, found)));
     if let Some((p, (value, start, end))) = &schedule {
@@ -113,6 +113,9 @@ fn find_schedule(r: &Reading<'_>, slots: &mut Slots) -> Option<(String, usize, u
 fn find_span(r: &Reading<'_>, slots: &mut Slots) -> Option<(i64, usize, usize)> {
     let mut best: Option<(i64, usize, usize)> = None;
     let unit = |i: usize| {
+        if ["fortnight", "fortnights"].contains(&r.low(i)) {
+            return Some(14);
+        }
         [("day", 1), ("week", 7), ("month", 30), ("year", 365)].iter().find_map(|(class, days)| r.marks.at(class, i).map(|_| *days))
     };
     for i in 0..r.tokens.len() {
@@ -123,14 +126,16 @@ fn find_span(r: &Reading<'_>, slots: &mut Slots) -> Option<(i64, usize, usize)> 
         let (n, start) = match i.checked_sub(1).and_then(|b| r.tokens[b].number().map(|n| (n, b))) {
             Some((n, b)) if !slots.used[b] => (n, b),
             Some(_) => continue,
-            None if matches!(r.before(i, 1), "a" | "one" | "ein" | "eine" | "einen" | "un" | "une" | "una") && r.low(i).len() > 2 => {
-                (1, i - 1)
-            }
+            None if ["a", "one", "ein", "eine", "einen", "un", "une", "una"].contains(&r.before(i, 1)) && r.low(i).len() > 2 => (1, i - 1),
             None => continue,
         };
+        let (days, start) = if n == 1 && r.before(start, 1) == "half" { (days / 2, start - 1) } else { (days, start) };
+        if n <= 0 {
+            slots.invalid.push(("retention".to_owned(), format!("{n} days")));
+        }
         let skip = every(r.before(start, 1))
             || r.before(start, 2) == "toutes"
-            || matches!(r.before(start, 1), "last" | "past" | "in" | "within" | "next" | "once" | "twice" | "every")
+            || ["last", "past", "in", "within", "next", "once", "twice", "every"].contains(&r.before(start, 1))
             || matches!(r.low(i + 1), "ago" | "old");
         if skip || n <= 0 {
             continue;

@@ -32,32 +32,11 @@ fn skippable(r: &Reading<'_>, at: usize) -> Option<usize> {
     }
     let token = r.tokens.get(at)?;
     let skip = matches!(token.kind, Kind::Punct(_))
-        || matches!(
-            token.low.as_str(),
-            "and"
-                | "but"
-                | "then"
-                | "und"
-                | "et"
-                | "y"
-                | "you"
-                | "i"
-                | "we"
-                | "us"
-                | "me"
-                | "can"
-                | "would"
-                | "could"
-                | "to"
-                | "want"
-                | "need"
-                | "like"
-                | "should"
-                | "will"
-                | "of"
-                | "in"
-                | "case"
-        );
+        || [
+            "and", "but", "then", "und", "et", "y", "you", "i", "we", "us", "me", "can", "would", "could", "to", "want", "need", "like",
+            "should", "will", "of", "in", "case",
+        ]
+        .contains(&token.low.as_str());
     skip.then_some(at + 1)
 }
 
@@ -94,7 +73,7 @@ pub(super) fn heads(r: &Reading<'_>) -> Vec<Head> {
     for i in 0..n {
         let opens = r.tokens[i].ends_clause()
             || matches!(r.tokens[i].kind, Kind::Punct('-' | ':' | '(' | ')'))
-            || matches!(r.low(i), "and" | "but" | "then" | "please" | "und" | "et" | "y" | "so" | "bitte" | "pls");
+            || ["and", "but", "then", "please", "und", "et", "y", "so", "bitte", "pls"].contains(&r.low(i));
         if opens && i + 1 < n {
             starts.push(i + 1);
         }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::llm::LlmError;
+use crate::llm::{LlmError, scrub};
 
 /// The settings of a model, as `config` resolves them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ModelConfig {
     /// Up to and including `/v1`, such as `http://localhost:11434/v1`.
     pub base_url: String,
@@ -23,6 +23,20 @@ pub struct ModelConfig {
     pub headers: Vec<(String, String)>,
     /// How long a call may take, instead of the budget's deadline.
     pub timeout: Option<Duration>,
+}
+
+impl std::fmt::Debug for ModelConfig {
+    /// Headers may be keys (Azure's `api-key`), so only their names are shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("ModelConfig")
+            .field("base_url", &self.base_url)
+            .field("model", &self.model)
+            .field("key", &self.key.is_some())
+            .field("headers", &headers)
+            .field("timeout", &self.timeout)
+            .finish()
+    }
 }
 
 /// Checked settings in the form that the client library wants.
@@ -71,6 +85,18 @@ impl Endpoint {
         let query = url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
         let base_url = given.split(['?', '#']).next().unwrap_or(given).trim_end_matches('/').to_owned();
         Ok(Self { base_url, headers, query, no_key: SecretString::from("") })
+    }
+
+    /// The text without anything that was handed in as a key or header, which some servers repeat in their errors.
+    pub(super) fn without_keys(&self, text: &str) -> String {
+        let mut text = scrub::scrub(text).text;
+        for value in self.headers.values().filter_map(|v| v.to_str().ok()) {
+            let value = value.strip_prefix("Bearer ").unwrap_or(value);
+            if value.len() >= 4 {
+                text = text.replace(value, scrub::HOLE);
+            }
+        }
+        text
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -136,7 +162,9 @@ mod tests {
         assert_eq!(e.headers[AUTHORIZATION], "Bearer sk-1");
         assert_eq!(e.base_url, "http://x/v1");
         assert_eq!(e.query, [("api-version".to_owned(), "2024-10-21".to_owned())]);
-        assert!(!format!("{e:?} {:?}", config("http://x", Some("sk-1"))).contains("sk-1"));
+        let azure = ModelConfig { headers: vec![("api-key".to_owned(), "sk-1".to_owned())], ..config("http://x", Some("sk-1")) };
+        assert!(!format!("{e:?} {azure:?}").contains("sk-1"));
+        assert_eq!(e.without_keys("invalid key sk-1 given"), "invalid key ‹secret› given");
     }
 
     #[test]

@@ -247,6 +247,23 @@ async fn the_deadline_holds_over_all_tries() {
 }
 
 #[tokio::test]
+async fn a_key_that_the_server_repeats_is_not_passed_on() {
+    let (s, _) = server(|_| {
+        ResponseTemplate::new(401).set_body_json(json!({"error": {"message": "unknown key canary-key-1 and title canary-title"}}))
+    })
+    .await;
+    let config = ModelConfig {
+        base_url: s.uri(),
+        model: "m".to_owned(),
+        key: Some(SecretString::from("canary-key-1")),
+        headers: vec![("x-title".to_owned(), "canary-title".to_owned())],
+        timeout: None,
+    };
+    let e = HttpLlm::new(&config, Budget::default(), RetryPolicy::default()).unwrap().complete(shaped()).await.unwrap_err();
+    assert_eq!(e, LlmError::Auth { status: 401, detail: "unknown key ‹secret› and title ‹secret›".to_owned() });
+}
+
+#[tokio::test]
 async fn nobody_there_is_unreachable() {
     let config =
         ModelConfig { base_url: "http://127.0.0.1:9/v1".to_owned(), model: "m".to_owned(), key: None, headers: Vec::new(), timeout: None };

@@ -51,6 +51,15 @@ async fn recorded_once_and_replayed_without_a_model() {
 }
 
 #[tokio::test]
+async fn recordings_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let (r, _) = around(&dir, Mode::All, &["a"]);
+    r.complete(request("1")).await.unwrap();
+    assert_eq!(r.aged("2026-04-10T00:00:00Z".parse().unwrap(), 90).unwrap(), Vec::<PathBuf>::new());
+    assert_eq!(r.aged("2026-05-10T00:00:00Z".parse().unwrap(), 90).unwrap(), files(&dir));
+}
+
+#[tokio::test]
 async fn replay_mode_drops_the_model_it_is_handed() {
     let dir = tempfile::tempdir().unwrap();
     let (r, live) = around(&dir, Mode::None, &["x"]);

@@ -37,7 +37,7 @@ async fn creates_with_the_key_reads_updates_and_deletes() {
     let fake = Fake::new(|what, _| match what {
         tool::CREATE | tool::UPDATE => vec![Do::Structured(json!({"resource": vlan("app", "v1")}))],
         tool::STATE => vec![Do::Result(json!({"content": [{"type": "text", "text": json!({"resource": vlan("app", "v1")}).to_string()}]}))],
-        tool::DELETE => vec![Do::Result(json!({"content": [{"type": "text", "text": "gone"}]}))],
+        tool::DELETE => vec![Do::Result(json!({"content": [{"type": "text", "text": "{\"deleted\": true}"}]}))],
         _ => vec![],
     });
     let s = native(&fake);

@@ -23,7 +23,7 @@ fn instances() -> Vec<Kind> {
             .prop("subnet", text("Subnet; the default VPC's private-1 without it.").needs(SUBNET).replaces())
             .prop("securityGroups", groups())
             .prop("keyName", text("SSH key pair.").replaces())
-            .prop("userData", text("Script that runs at first start.").sensitive().replaces())
+            .prop("userData", text("Script that runs at first start.").replaces())
             .prop("rootVolumeSize", int(8, 16_384, "GiB of the root volume.").or(json!(8)))
             .prop("encrypted", flag("Whether the root volume is encrypted.").or(json!(true)).replaces())
             .prop("monitoring", flag("Whether metrics come every minute.").or(json!(false)))
@@ -41,7 +41,7 @@ fn instances() -> Vec<Kind> {
             .prop("ami", form("^(ami-[0-9a-f]{8,17}|resolve:ssm:.+)$", "Image; the newest Amazon Linux 2023 without it."))
             .prop("securityGroups", groups())
             .prop("keyName", text("SSH key pair."))
-            .prop("userData", text("Script that runs at first start.").sensitive())
+            .prop("userData", text("Script that runs at first start."))
             .prop("encrypted", flag("Whether volumes are encrypted.").or(json!(true)))
             .prop("role", text("IAM role.").needs(&["aws/iam:role"]))
             .output("version", int(1, i64::MAX, "Newest version.")),

@@ -11,11 +11,30 @@ pub(super) const TARGETS: &[&str] = &["aws/elb:targetGroup"];
 pub(super) const CERTIFICATE: &[&str] = &["aws/acm:certificate"];
 pub(super) const BALANCER: &[&str] = &["aws/elb:loadBalancer"];
 
+/// The regions that every account has.
+const REGIONS: [&str; 17] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ca-central-1",
+    "sa-east-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eu-central-1",
+    "eu-north-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+];
+
 /// The property that every regional type takes.
 pub(super) fn region() -> Prop {
-    choice(&["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-2"], "Region.")
-        .or(json!("us-east-1"))
-        .replaces()
+    choice(&REGIONS, "Region.").or(json!("us-east-1")).replaces()
 }
 
 /// Tags, which every type takes.

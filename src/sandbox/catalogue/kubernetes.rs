@@ -55,7 +55,13 @@ fn workloads() -> Vec<Kind> {
     vec![
         workload(namespaced("deployment", "Like pods that are rolled out together."))
             .prop("strategy", choice(&["RollingUpdate", "Recreate"], "How pods are changed.").or(json!("RollingUpdate")))
-            .prop("volumes", list(text("CLAIM:/path.").with("pattern", json!("^[^:]+:/.*$")), "Persistent volume claims to mount.")),
+            .prop(
+                "volumes",
+                list(
+                    text("NAME:/path, of a persistent volume claim, config map or secret.").with("pattern", json!("^[^:]+:/.*$")),
+                    "Claims, config maps and secrets to mount.",
+                ),
+            ),
         workload(namespaced("statefulset", "Pods with names and storage of their own."))
             .prop("serviceName", text("Headless service; the resource's name without it.").replaces())
             .prop("storage", form(QUANTITY, "Storage of each pod.").replaces())
@@ -74,7 +80,13 @@ fn workloads() -> Vec<Kind> {
             )
             .prop("concurrency", choice(&["Allow", "Forbid", "Replace"], "What happens when one still runs.").or(json!("Forbid")))
             .prop("suspend", flag("Whether it rests.").or(json!(false)))
-            .prop("volumes", list(text("CLAIM:/path.").with("pattern", json!("^[^:]+:/.*$")), "Persistent volume claims to mount."))
+            .prop(
+                "volumes",
+                list(
+                    text("NAME:/path, of a persistent volume claim, config map or secret.").with("pattern", json!("^[^:]+:/.*$")),
+                    "Claims, config maps and secrets to mount.",
+                ),
+            )
             .out("lastSchedule", "When it ran last."),
         namespaced("horizontalpodautoscaler", "Grows and shrinks a workload.")
             .prop("target", text("Deployment or stateful set.").required().sees(WORKLOADS).or_text())

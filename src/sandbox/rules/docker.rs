@@ -37,10 +37,8 @@ pub(super) fn settle(draft: &Draft<'_>) -> Result<Value, Problem> {
 
 pub(super) fn claims(object: &Object) -> Vec<String> {
     let mut claims = Vec::new();
-    if object.kind == "container:run" && object.runs() {
-        if let Some(Value::Object(ports)) = object.outputs.get("ports") {
-            claims.extend(ports.iter().map(|(inside, host)| format!("docker/port/{}/{host}", inside.rsplit('/').next().unwrap_or("tcp"))));
-        }
+    if let Some(Value::Object(ports)) = object.outputs.get("ports").filter(|_| object.kind == "container:run" && object.runs()) {
+        claims.extend(ports.iter().map(|(inside, host)| format!("docker/port/{}/{host}", inside.rsplit('/').next().unwrap_or("tcp"))));
     }
     if object.kind == "container:run" && !object.text("ip").is_empty() && object.text("ip") != HOST {
         claims.push(format!("docker/ip/{}", object.text("ip")));
@@ -66,13 +64,6 @@ pub(super) fn extra_mentions(object: &Object) -> BTreeSet<(String, String)> {
 }
 
 fn docker_network(draft: &Draft<'_>) -> Result<Value, Problem> {
-    if let Some(vlan) = draft.state.find("opnsense/network:vlan", draft.name) {
-        return Err(Problem::exists(format!(
-            "network with name {} already exists: it is the VLAN {} of the firewall",
-            draft.name,
-            vlan.get("tag").unwrap_or(&Value::Null)
-        )));
-    }
     if draft.text("driver") == Some("host") {
         return Ok(json!({}));
     }

@@ -2,19 +2,29 @@
 
 use crate::sandbox::world::state::State;
 
+/// What Docker Hub offers here. Any other registry is somebody's own, and taken at its word.
 const REPOSITORIES: &[&str] = &[
     "adminer",
     "alpine",
+    "amazonlinux",
+    "apache/activemq-artemis",
     "apache/kafka",
     "bitnami/postgresql",
     "bitnami/redis",
     "busybox",
     "caddy",
+    "cassandra",
+    "clickhouse/clickhouse-server",
+    "couchdb",
     "curlimages/curl",
     "debian",
     "eclipse-mosquitto",
+    "elasticsearch",
     "emqx",
     "emqx/emqx",
+    "emqx/nanomq",
+    "eqalpha/keydb",
+    "fedora",
     "ghost",
     "gitea/gitea",
     "golang",
@@ -25,6 +35,7 @@ const REPOSITORIES: &[&str] = &[
     "homeassistant/home-assistant",
     "httpd",
     "influxdb",
+    "jellyfin/jellyfin",
     "koenkk/zigbee2mqtt",
     "mariadb",
     "memcached",
@@ -32,14 +43,18 @@ const REPOSITORIES: &[&str] = &[
     "mongo",
     "mysql",
     "n8nio/n8n",
+    "neo4j",
     "nextcloud",
     "nginx",
+    "nginxinc/nginx-unprivileged",
     "node",
     "nodered/node-red",
-    "openjdk",
     "oliver006/redis_exporter",
+    "openjdk",
+    "opensearchproject/opensearch",
     "php",
     "phpmyadmin",
+    "postgis/postgis",
     "postgres",
     "prom/alertmanager",
     "prom/blackbox-exporter",
@@ -60,10 +75,9 @@ const REPOSITORIES: &[&str] = &[
     "vault",
     "vaultwarden/server",
     "verdaccio/verdaccio",
+    "vernemq/vernemq",
     "wordpress",
 ];
-
-const REGISTRIES: &[&str] = &["ghcr.io", "quay.io", "registry.k8s.io", "public.ecr.aws", "gcr.io", "mcr.microsoft.com"];
 
 /// Adds the tag that is meant when none is written.
 pub(super) fn with_tag(image: &str) -> String {
@@ -82,8 +96,8 @@ pub(crate) fn pull_error(state: &State, image: &str) -> Option<String> {
     let at = plain.find('@').or_else(|| plain.rfind(':')).unwrap_or(plain.len());
     let (repository, tag) = (&plain[..at], plain[at..].trim_start_matches([':', '@']));
     let host = repository.split('/').next().unwrap_or_default();
-    let known = REPOSITORIES.contains(&repository)
-        || (repository.contains('/') && (REGISTRIES.contains(&host) || host.ends_with(".amazonaws.com")));
+    let elsewhere = repository.contains('/') && host.contains(['.', ':']);
+    let known = REPOSITORIES.contains(&repository) || elsewhere;
     if !known {
         return Some(format!(
             "pull access denied for {repository}, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
@@ -91,7 +105,7 @@ pub(crate) fn pull_error(state: &State, image: &str) -> Option<String> {
     }
     let versionlike = tag.starts_with(|c: char| c.is_ascii_digit() || c == 'v') || tag.starts_with("sha256:");
     let named = ["latest", "stable", "lts", "alpine", "slim", "mainline", "edge", "bookworm", "php", "RELEASE", "nonroot"];
-    if versionlike || named.iter().any(|n| tag.starts_with(n)) {
+    if elsewhere || versionlike || named.iter().any(|n| tag.starts_with(n)) {
         None
     } else {
         Some(format!("manifest for {repository}:{tag} not found: manifest unknown: manifest unknown"))

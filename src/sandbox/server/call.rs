@@ -16,9 +16,10 @@ use crate::mcp::protocol::{
 };
 use crate::mcp::{Health, Live, Refusal, Status};
 use crate::sandbox::catalogue::{kinds, type_table};
-use crate::sandbox::fault::{Call, Effect, Hit};
+use crate::sandbox::fault::{Call, Effect, Hit, glob};
 use crate::sandbox::rules::Problem;
 use crate::sandbox::world::poke::{Poke, damage};
+use crate::sandbox::world::state::Object;
 use crate::sandbox::{engine, evidence};
 
 impl SandboxServer {
@@ -29,7 +30,7 @@ impl SandboxServer {
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
-        if !super::tools::tools(self.name).iter().any(|t| t.name == tool) {
+        if !super::tools::NAMES.contains(&tool) {
             return Err(ErrorData::invalid_params(format!("there is no tool `{tool}`"), None));
         }
         let text = |key: &str| arguments.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -86,15 +87,26 @@ impl SandboxServer {
                 Effect::Drift { property, value } => {
                     let target = call.kind.or(hit.kind.as_deref()).zip(call.name.or(hit.name.as_deref()));
                     if let Some((kind, name)) = target {
-                        let poke = Poke::SetProperty { property: property.clone(), value: value.clone() };
-                        // A resource that is not there cannot drift.
-                        let _ = self.world.poke(self.name, kind, name, poke);
+                        self.drift(kind, name, property, value);
                     }
                 }
                 _ => {}
             }
         }
         None
+    }
+
+    /// Changes a property of every resource whose type and name fit. What is not there cannot drift.
+    fn drift(&self, kind: &str, name: &str, property: &str, value: &Value) {
+        let fits = |o: &&Object| glob(kind, &o.kind) && glob(name, &o.name);
+        let hit: Vec<(String, String)> = self
+            .world
+            .read(|s| s.of_server(self.name).filter(fits).map(|o| (o.kind.clone(), o.name.clone())).collect())
+            .unwrap_or_default();
+        for (kind, name) in hit {
+            let poke = Poke::SetProperty { property: property.to_owned(), value: value.clone() };
+            let _ = self.world.poke(self.name, &kind, &name, poke);
+        }
     }
 
     /// What goes wrong after it was done.

@@ -8,6 +8,21 @@ use serde_json::{Value, json};
 use crate::mcp::protocol::tool;
 use crate::sandbox::catalogue::kinds;
 
+/// Names of all tools.
+pub(super) const NAMES: [&str; 11] = [
+    tool::LIST_TYPES,
+    tool::SCHEMA,
+    tool::LIST,
+    tool::STATE,
+    tool::OUTPUTS,
+    tool::CREATE,
+    tool::UPDATE,
+    tool::DELETE,
+    tool::WAIT,
+    tool::EVIDENCE,
+    tool::HEALTH,
+];
+
 /// What a tool does to the world.
 #[derive(Clone, Copy)]
 enum Effect {

@@ -7,6 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +34,8 @@ pub(super) const FORMAT: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Disk {
     pub dir: PathBuf,
-    lock: File,
+    /// A lock of the system is the process's, not the thread's, so threads take turns at the mutex first.
+    lock: Mutex<File>,
 }
 
 /// One line of the log.
@@ -47,7 +49,7 @@ pub(super) enum Change {
 }
 
 /// The lock, until it is dropped.
-pub(super) struct Guard<'a>(&'a File);
+pub(super) struct Guard<'a>(MutexGuard<'a, File>);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
@@ -61,15 +63,16 @@ impl Disk {
         let path = dir.join("lock");
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path).map_err(|e| WorldError::io(&path, &e))?;
-        Ok(Self { dir: dir.to_owned(), lock })
+        Ok(Self { dir: dir.to_owned(), lock: Mutex::new(lock) })
     }
 
     /// Waits for the lock, but not for ever.
     pub fn lock(&self) -> Result<Guard<'_>, WorldError> {
+        let file = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let since = Instant::now();
         loop {
-            match self.lock.try_lock() {
-                Ok(()) => return Ok(Guard(&self.lock)),
+            match file.try_lock() {
+                Ok(()) => return Ok(Guard(file)),
                 Err(fs::TryLockError::WouldBlock) if since.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(2)),
                 Err(fs::TryLockError::WouldBlock) => return Err(WorldError::Locked { file: self.dir.join("lock") }),
                 Err(fs::TryLockError::Error(e)) => return Err(WorldError::io(&self.dir.join("lock"), &e)),
@@ -109,8 +112,8 @@ impl Disk {
         Ok((changes, from + whole as u64))
     }
 
-    /// Appends a line to the log. The caller has the lock.
-    pub fn append(&self, line: &str) -> Result<u64, WorldError> {
+    /// Appends a line to the log, and gives its new length and how many lines were added. The caller has the lock.
+    pub fn append(&self, line: &str) -> Result<(u64, u64), WorldError> {
         let path = self.log();
         let fail = |e: std::io::Error| WorldError::io(&path, &e);
         let mut file = OpenOptions::new().create(true).append(true).read(true).open(&path).map_err(fail)?;
@@ -119,10 +122,10 @@ impl Disk {
         if len > 0 {
             file.seek(SeekFrom::Start(len - 1)).and_then(|_| file.read_exact(&mut last)).map_err(fail)?;
         }
-        // A process that was killed while it wrote may have left half a line.
-        let text = if last == [b'\n'] { format!("{line}\n") } else { format!("\n{line}\n") };
+        // A process that was killed while it wrote may have left half a line, which becomes a line of its own.
+        let (text, lines) = if last == [b'\n'] { (format!("{line}\n"), 1) } else { (format!("\n{line}\n"), 2) };
         file.write_all(text.as_bytes()).map_err(fail)?;
-        Ok(len + text.len() as u64)
+        Ok((len + text.len() as u64, lines))
     }
 
     /// Where an object's file is. `:` is not allowed in file names everywhere.

@@ -110,7 +110,9 @@ impl Object {
 
     /// The texts by which others may refer to it.
     fn handles(&self) -> BTreeSet<String> {
-        let outs = ["arn", "tag", "device", "dnsName", "bucket", "domain"].into_iter().filter_map(|o| self.outputs.get(o)?.as_str());
+        let outs = ["arn", "tag", "device", "dnsName", "bucket", "domain", "endpoint", "readerEndpoint"]
+            .into_iter()
+            .filter_map(|o| self.outputs.get(o)?.as_str());
         [self.name.as_str(), self.id.as_str()].into_iter().chain(outs).filter(|h| !h.is_empty()).map(str::to_owned).collect()
     }
 

@@ -122,7 +122,7 @@ fn draw(node: &Node, servers: &[&str], x: f64, y: f64, w: f64) -> String {
     let class = node_class(node, servers);
     let mut out = format!("<g class=\"node {class}\"><title>{}</title>", xml(&tooltip(node)));
     let _ = write!(out, "{}", outline(shape(servers, node), x, y, w, BOX));
-    let sign = node.action.map_or("", |a| if a == Action::Keep { "=" } else { a.sign() });
+    let sign = node.action.map_or("", |a| if a == Action::Keep { "·" } else { a.sign() });
     let sign = sign.replace("-/+", "±").replace('-', "−").replace("<=", "⇐");
     let text_x = if sign.is_empty() { x + 20.0 } else { x + 38.0 };
     if !sign.is_empty() {

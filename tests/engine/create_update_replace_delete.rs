@@ -1,0 +1,103 @@
+use serde_json::json;
+
+use super::support::{Bench, steps};
+
+fn base(image: &str, tag: u64, memory: &str) -> serde_json::Value {
+    json!([
+        {"server": "opnsense", "type": "network:vlan", "name": "net", "properties": {"tag": tag, "interface": "igc2"}},
+        {"server": "docker", "type": "volume", "name": "data", "properties": {}},
+        {"server": "docker", "type": "container:run", "name": "db", "properties": {
+            "image": image, "network": "${opnsense:network:vlan:net.name}", "memory": memory, "volumes": ["${docker:volume:data.name}:/var/lib/data"]
+        }},
+    ])
+}
+
+#[tokio::test]
+async fn each_action_does_what_the_plan_says() {
+    let bench = Bench::new().await;
+    let review = bench.plan(bench.template(base("redis:7", 50, "256m"))).await.unwrap();
+    assert_eq!(steps(&review.plan), ["create opnsense:network:vlan:net", "create docker:volume:data", "create docker:container:run:db"]);
+    bench.done(bench.template(base("redis:7", 50, "256m"))).await;
+    bench.settled(bench.template(base("redis:7", 50, "256m"))).await;
+
+    // In place.
+    let review = bench.plan(bench.template(base("redis:7", 50, "512m"))).await.unwrap();
+    assert_eq!(steps(&review.plan), ["update docker:container:run:db"]);
+    bench.done(bench.template(base("redis:7", 50, "512m"))).await;
+
+    // A property that forces a replace, and only that resource.
+    let review = bench.plan(bench.template(base("postgres:15", 50, "512m"))).await.unwrap();
+    assert_eq!(steps(&review.plan), ["delete (replace) docker:container:run:db", "create (replace) docker:container:run:db"]);
+    bench.done(bench.template(base("postgres:15", 50, "512m"))).await;
+    bench.settled(bench.template(base("postgres:15", 50, "512m"))).await;
+
+    // What is no longer wanted goes, dependents first.
+    let rest = json!([{"server": "docker", "type": "volume", "name": "data", "properties": {}}]);
+    let review = bench.plan(bench.template(rest.clone())).await.unwrap();
+    assert_eq!(steps(&review.plan), ["delete docker:container:run:db", "delete opnsense:network:vlan:net"]);
+    bench.done(bench.template(rest.clone())).await;
+    bench.settled(bench.template(rest)).await;
+
+    let summary = bench.destroy().await;
+    assert_eq!(summary.done.len(), 1);
+    assert_eq!(bench.count("docker", "data").await, 0);
+    bench.sound().await;
+}
+
+#[tokio::test]
+async fn drift_is_found_and_put_right() {
+    let bench = Bench::new().await;
+    bench.done(bench.template(base("redis:7", 50, "256m"))).await;
+    let world = bench.world();
+    world
+        .poke("docker", "container:run", "db", swell::sandbox::Poke::SetProperty { property: "memory".into(), value: json!("64m") })
+        .unwrap();
+    world.poke("opnsense", "network:vlan", "net", swell::sandbox::Poke::Delete).unwrap();
+
+    let drift = swell::flow::drift(&bench.app, &"shop".parse().unwrap()).await.unwrap();
+    let seen: Vec<_> =
+        drift.iter().map(|d| (d.address.to_string(), d.gone, d.changes.iter().map(|c| c.path.to_string()).collect::<Vec<_>>())).collect();
+    assert_eq!(
+        seen,
+        [("docker:container:run:db".to_owned(), false, vec!["memory".to_owned()]), ("opnsense:network:vlan:net".to_owned(), true, vec![])]
+    );
+
+    bench.done(bench.template(base("redis:7", 50, "256m"))).await;
+    bench.settled(bench.template(base("redis:7", 50, "256m"))).await;
+}
+
+#[tokio::test]
+async fn a_rollback_is_a_plan_towards_the_older_snapshot() {
+    let bench = Bench::new().await;
+    bench.done(bench.template(base("redis:7", 50, "256m"))).await;
+    bench.done(bench.template(base("redis:7", 51, "512m"))).await;
+    let older = swell::flow::older(&bench.app, &"shop".parse().unwrap(), Some(1)).await.unwrap();
+    let wanted = || swell::flow::from_snapshot(&older, swell::store::RunKind::Rollback, "rollback".into());
+    bench.done(wanted()).await;
+    assert_eq!(bench.snapshot().await.number, 3);
+    bench.settled(bench.template(base("redis:7", 50, "256m"))).await;
+}
+
+#[tokio::test]
+async fn what_exists_already_is_refused_and_can_be_adopted() {
+    let bench = Bench::new().await;
+    let wanted =
+        || bench.template(json!([{"server": "aws", "type": "vpc:vpc", "name": "main", "properties": {"cidrBlock": "10.0.0.0/16"}}]));
+    let failure = bench.plan(wanted()).await.unwrap_err();
+    assert_eq!(failure.0[0].code, "plan::exists");
+    let mut adopt = wanted();
+    adopt.foreign = swell::plan::build::Foreign::Adopt;
+    let review = bench.plan(adopt.clone()).await.unwrap();
+    assert_eq!(steps(&review.plan)[0], "adopt aws:vpc:vpc:main");
+    bench.done(adopt).await;
+    bench.settled(wanted()).await;
+}
+
+#[tokio::test]
+async fn the_same_inputs_give_the_same_bytes() {
+    let bench = Bench::new().await;
+    let one = bench.plan(bench.pattern("wordpress-ha", json!({"domain": "blog.example.org"})).await).await.unwrap();
+    let two = bench.plan(bench.pattern("wordpress-ha", json!({"domain": "blog.example.org"})).await).await.unwrap();
+    assert_eq!(one.plan.bytes(), two.plan.bytes());
+    assert_eq!(one.digest, two.digest);
+}
