@@ -146,7 +146,7 @@ impl Human for Terminal {
         self.lines.forget_typed();
         while let Some(typed) = self.lines.read_line(&prompt).await {
             if matches!(&wanted, Wanted::Name(name) if typed.trim() == name) {
-                return Answer::Yes(KeyPress::on_terminal("typed the deployment's name"));
+                return Answer::Yes(KeyPress::on_terminal(crate::review::typed(typed.trim())));
             }
             match parse_answer(&typed) {
                 ParsedAnswer::Yes => {

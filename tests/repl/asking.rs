@@ -87,8 +87,8 @@ fn tab_completes_a_deployment() {
     let home = Home::new();
     home.run(&["apply", "--pattern", "wordpress-ha", "-p", "domain=blog.example.org", "--yes", "--max-destroy", "0"]);
     let mut chat = home.chat(&[]);
-    chat.line("/status");
-    chat.wait("wordpress-ha");
+    chat.line("/outputs");
+    chat.wait("https://blog.example.org");
     chat.wait("swell> ");
     chat.keys("/graph bl\t");
     chat.wait("/graph blog ");

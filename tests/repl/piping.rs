@@ -10,7 +10,7 @@ fn pipe_never_applies() {
     let output = home.pipe(&[], &format!("{REQUEST}y\nyes\n/apply\n"));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("> deploy WordPress with HA on blog.example.org\n"), "{text}");
-    assert!(text.contains("Plan: 20 to add"), "{text}");
+    assert!(text.contains(" to add, 0 to change"), "{text}");
     assert!(text.contains("> yes\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(!home.world().iter().any(|a| a.contains("blog-")));
