@@ -35,6 +35,9 @@ pub struct Conversation {
     /// The plan that was shown last and not applied.
     #[serde(skip)]
     pub review: Option<Box<Review>>,
+    /// What that plan is for, to plan it again.
+    #[serde(skip)]
+    pub wanted: Option<Box<Wanted>>,
     /// How the last request was understood, for `/why`.
     #[serde(default)]
     pub last: Option<Frame>,
@@ -47,6 +50,12 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    /// No plan is open any more.
+    fn close(&mut self) {
+        self.review = None;
+        self.wanted = None;
+    }
+
     fn say(&mut self, role: Role, text: impl Into<String>) {
         self.history.push(Turn { role, text: crate::domain::text::clean(&text.into(), 2_000) });
         let extra = self.history.len().saturating_sub(HISTORY);
@@ -216,7 +225,7 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     }
     if frame.verb == Some(Verb::Cancel) {
         talk.pending = None;
-        talk.review = None;
+        talk.close();
         return Ok(say("Dropped. Nothing was changed."));
     }
     if let Some(question) = frame.question.clone() {
@@ -392,9 +401,11 @@ async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner
         if review.plan.is_empty() {
             app.human().show(&review, Level::Brief).await;
             talk.pending = None;
+            talk.close();
             return Ok(Road::Ended(Reply::Say { text: format!("Nothing to do for {}.", review.plan.deployment) }));
         }
         talk.review = Some(Box::new(review.clone()));
+        talk.wanted = Some(Box::new(wanted.clone()));
         let allowed = manner == Manner::Interactive || app.flags().yes;
         if !allowed || app.flags().read_only {
             app.human().show(&review, Level::Brief).await;
@@ -404,7 +415,7 @@ async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner
             Decided::Approved(approved) => {
                 let summary = flow::apply(app, *approved, RunOptions::default()).await?;
                 talk.pending = None;
-                talk.review = None;
+                talk.close();
                 return Ok(Road::Ended(Reply::Applied { summary: Box::new(summary) }));
             }
             Decided::Declined => {
@@ -467,25 +478,31 @@ pub fn about(wanted: &Wanted) -> Conversation {
     Conversation { pending: frame, about: Some(wanted.template.name.to_string()), ..Conversation::default() }
 }
 
-/// Shows the open plan again and asks.
-pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
-    let Some(review) = talk.review.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
-    if manner == Manner::PlanOnly {
-        app.human().show(&review, Level::Brief).await;
-        return Ok(vec![planned(&review)]);
+/// Takes what a command wants down the road, as a turn of the conversation: afterwards its plan can be corrected in words.
+pub async fn take(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    talk.pending = about(&wanted).pending;
+    onwards(app, talk, wanted, manner).await
+}
+
+async fn onwards(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    match road(app, talk, wanted, manner).await? {
+        Road::Ended(reply) => {
+            remember(talk, &reply);
+            Ok(vec![reply])
+        }
+        Road::Said(words) => turn(app, talk, &words, manner).await,
     }
-    match flow::decide(app, &review).await? {
-        Decided::Approved(approved) => {
-            talk.pending = None;
-            talk.review = None;
-            Ok(vec![Reply::Applied { summary: Box::new(flow::apply(app, *approved, RunOptions::default()).await?) }])
-        }
-        Decided::Said(words) => turn(app, talk, &words, manner).await,
-        Decided::Edit(pairs) => {
-            let words = pairs.iter().map(|(k, v)| format!("set {k} to {v}")).collect::<Vec<_>>().join(" and ");
-            turn(app, talk, &words, manner).await
-        }
-        Decided::Saved(file) => Ok(vec![Reply::Say { text: format!("Saved to {file}; nothing was changed.") }]),
-        Decided::Declined => Ok(vec![Reply::Say { text: "Not applied; nothing was changed.".into() }]),
+}
+
+/// Plans what is open once more, shows it and asks. A conversation that was resumed has its request, and makes the plan from that.
+pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    if let Some(wanted) = talk.wanted.clone() {
+        return onwards(app, talk, *wanted, manner).await;
+    }
+    let Some(frame) = talk.pending.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
+    let request = talk.history.iter().rev().find(|t| t.role == Role::User).map(|t| t.text.clone()).unwrap_or_default();
+    match act(app, talk, frame, &request).await? {
+        Next::Reply(reply) => Ok(vec![reply]),
+        Next::Plan(wanted) => onwards(app, talk, *wanted, manner).await,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Deploy, modify, rollback, undo, destroy and runbooks only differ in what they want; from there on there is one road.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -16,7 +16,6 @@ use crate::{
     domain::{Action, Address, DeploymentName, ServerName, TypeDef},
     event::{Event, RunSummary},
     intent::{Provenance, Question, Said},
-    mcp::TypeTable,
     pattern::{self, Available, Bound},
     plan::{
         FORMAT, ParameterNote, Plan, Shown,
@@ -29,6 +28,9 @@ use crate::{
     store::{Gone, Recipe, RunEnd, RunHeader, RunId, RunKind, Snapshot, StoredPlan, Unsettled},
     template::{Template, check::check},
 };
+
+// Said and wanted by those who call the line.
+pub use crate::{apply::RunOptions, diagnostic::usage, mcp::Types};
 
 /// What is wanted, from wherever it came.
 #[derive(Debug, Clone)]
@@ -204,6 +206,7 @@ pub async fn plan(app: &App, wanted: Wanted) -> Result<Review, Failure> {
     let snapshot = app.store().latest(&wanted.template.name).await?;
     let (plan, warnings) = plan_from(app, &wanted, snapshot.as_ref()).await?;
     let review = Review::new(plan, wanted.parser, warnings);
+    tracing::info!(deployment = %review.plan.deployment, plan = review.plan.short(), steps = review.plan.steps.len(), "planned");
     if !review.plan.is_empty() {
         app.store()
             .put_plan(&StoredPlan {
@@ -222,7 +225,7 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
     let template = &wanted.template;
     let others = app.others();
     let seen = observe(app.servers(), template, snapshot, &others, app.sink()).await;
-    let mut problems = check(template, &seen.types, &seen);
+    let mut problems = check(template, &registered(app, &seen), &seen);
     let unreachable = needed_unreachable(template, snapshot, &seen);
     if !unreachable.is_empty() {
         // What an unreachable server would have said cannot be wrong.
@@ -268,6 +271,15 @@ fn generated_secrets(wanted: &Wanted) -> Vec<String> {
         crate::plan::refresh::secrets_of(&p.value, &mut names);
     }
     names.into_iter().collect()
+}
+
+/// The types of the servers that answered. Those that nothing asked for stand there by name, so that a near miss can be told.
+fn registered(app: &App, seen: &Observed) -> Types {
+    let mut types = seen.types.clone();
+    for name in app.servers().names().filter(|n| !seen.unreachable.contains_key(*n)) {
+        types.entry(name.clone()).or_default();
+    }
+    types
 }
 
 /// Servers that did not answer and without which nothing can be said.
@@ -436,15 +448,6 @@ pub async fn load(app: &App, path: &Path) -> Result<Review, Failure> {
 
 // ── apply ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Hold after this wave.
-    pub hold_after: Option<usize>,
-    /// Begin no wave before the one before it has ended.
-    pub strict_waves: bool,
-}
-
 /// Carries out an approved plan under the deployment's lock.
 pub async fn apply(app: &App, approved: ApprovedPlan, options: RunOptions) -> Result<RunSummary, Failure> {
     if app.flags().read_only {
@@ -571,7 +574,8 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
 async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
     let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
     let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
-    let told = |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let told =
+        |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
     let now = crate::plan::refresh::drift(snapshot, &seen);
     match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
         Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),
@@ -705,16 +709,6 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
     }
 }
 
-/// A usage error with one sentence.
-pub fn usage(detail: &str) -> Failure {
-    Failure::from(
-        Diagnostic::error("usage", "The command cannot be understood")
-            .detail(format!("{detail}."))
-            .state("Nothing was done.")
-            .exit(ExitClass::Usage),
-    )
-}
-
 /// Parses `key=value` pairs; a value that is JSON is taken as such, anything else as text.
 pub fn pairs(all: &[String]) -> Result<IndexMap<String, Value>, Failure> {
     all.iter()
@@ -772,9 +766,6 @@ pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<cra
         pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
-
-/// Types of all servers that answer.
-pub type Types = BTreeMap<ServerName, Arc<TypeTable>>;
 
 /// Finds `server:type` among the types.
 pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'t TypeDef), Failure> {

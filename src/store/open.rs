@@ -100,6 +100,9 @@ async fn connect(path: &Path, opening: &Opening) -> Result<SqlitePool, StoreErro
     checked?;
     SqlitePoolOptions::new()
         .max_connections(4)
+        // SQLite itself ends a transaction for which there is no room on the disk; the database crate does not notice, and every later
+        // transaction on that connection would be refused.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .acquire_timeout(opening.busy_timeout + Duration::from_secs(5))
         .connect_with(plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full))
         .await

@@ -202,6 +202,11 @@ impl Ran {
         Checked(self)
     }
 
+    /// Whatever its exit code was: the test looks at it itself.
+    pub fn any_code(self) -> Checked {
+        Checked(self)
+    }
+
     /// It must have ended well.
     #[track_caller]
     pub fn ok(self) -> Checked {
