@@ -73,7 +73,8 @@ pub(super) async fn logs(q: &Question<'_>) -> Result<Answer, Failure> {
 
 /// Whether a resource is of a type that runs something, and so may have logs.
 pub(in crate::inspect) fn runs_something(r: &Recorded) -> bool {
-    const RUNS: [&str; 9] = ["container", "deployment", "statefulset", "instance", "autoscaling", "haproxy", "loadBalancer", "rds", "broker"];
+    const RUNS: [&str; 9] =
+        ["container", "deployment", "statefulset", "instance", "autoscaling", "haproxy", "loadBalancer", "rds", "broker"];
     RUNS.iter().any(|w| r.address.kind.as_str().contains(w))
 }
 
