@@ -91,7 +91,6 @@ enum Message {
 }
 
 /// What one run stands at. Only the dispatcher touches it.
-
 struct Run<'a> {
     plan: &'a Plan,
     cx: Context<'a>,
@@ -121,6 +120,7 @@ struct Run<'a> {
 /// Returns how it ended; the caller writes the run's last entry. A journal that cannot be written ends the run: nothing more is sent.
 pub async fn run(plan: &Plan, journal: &Journal, cx: Context<'_>, options: Options) -> (RunEnd, RunSummary, Option<Failure>) {
     let began = Instant::now();
+    tracing::info!(deployment = %plan.deployment, run = %journal.run(), steps = plan.steps.len(), "run begins");
     let mut run = Run::new(plan, journal, cx, options);
     run.cx.sink.emit(Event::RunStarted {
         run: run.journal.run().to_string(),
@@ -335,6 +335,7 @@ impl<'a> Run<'a> {
 
     fn say_ended(&self, n: usize, outcome: Outcome, elapsed_ms: u64, error: Option<String>) {
         let step = &self.plan.steps[n];
+        tracing::info!(step = n, address = %step.address, action = %step.action, %outcome, elapsed_ms, "step ended");
         self.cx.sink.emit(Event::StepEnded {
             step: n,
             wave: self.wave[n],

@@ -206,6 +206,7 @@ pub async fn plan(app: &App, wanted: Wanted) -> Result<Review, Failure> {
     let snapshot = app.store().latest(&wanted.template.name).await?;
     let (plan, warnings) = plan_from(app, &wanted, snapshot.as_ref()).await?;
     let review = Review::new(plan, wanted.parser, warnings);
+    tracing::info!(deployment = %review.plan.deployment, plan = review.plan.short(), steps = review.plan.steps.len(), "planned");
     if !review.plan.is_empty() {
         app.store()
             .put_plan(&StoredPlan {
@@ -573,7 +574,8 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
 async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
     let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
     let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
-    let told = |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let told =
+        |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
     let now = crate::plan::refresh::drift(snapshot, &seen);
     match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
         Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),

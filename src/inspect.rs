@@ -16,7 +16,7 @@ mod troubleshoot;
 mod words;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use crate::answer::{Answer, Evidence, Finding, Proposal, ServerReport, ServerRow, Strength};
 pub use query::{overview, query};

@@ -6,6 +6,8 @@ mod support {
 }
 
 mod engine;
+mod repl;
+mod support;
 mod wire {
     mod sandbox;
 }

@@ -195,7 +195,9 @@ impl Estate {
             [is, word, state, ..] if (is == "is" || is == "are") && STATES.contains(&state.as_str()) => Some(word),
             _ => None,
         };
-        named.or(asked.filter(|w| !GENERAL.contains(&w.as_str()) && !known(w))).cloned()
+        // A pattern's word stands for a deployment of that pattern; with none of it deployed, it names nothing.
+        let server = |w: &str| app.servers().names().any(|s| s.as_str() == w);
+        named.or(asked.filter(|w| !GENERAL.contains(&w.as_str()) && !server(w))).cloned()
     }
 
     fn nothing(&self, word: &str) -> Meant {
@@ -222,7 +224,9 @@ fn is_a(r: &Recorded, kinds: &[&str], hints: &[&str]) -> bool {
     let image = r.properties.get("image").or_else(|| r.sent.get("image")).and_then(Value::as_str).unwrap_or_default().to_lowercase();
     let image = image.split([':', '@']).next().unwrap_or_default();
     let name = r.address.name.as_str().to_lowercase();
-    hints.iter().any(|h| h.len() > 3 && image.contains(h) || name.split(['-', '_']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == *h))
+    hints.iter().any(|h| {
+        h.len() > 3 && image.contains(h) || name.split(['-', '_']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == *h)
+    })
 }
 
 /// Whether a word is a region of a cloud: `us-east-1`, `europe-west4`.

@@ -180,7 +180,8 @@ pub(super) async fn look(app: &App, snapshot: Snapshot) -> Look {
             (Some(Some(live)), _) => (condition(live), live.reason.as_deref().map(|r| guest(app, r, 400)).unwrap_or_default()),
             (None, Some(why)) => (Condition::Unreachable, why.clone()),
             (None, None) => {
-                let why = problem.map_or_else(|| format!("{} no longer has the type {}", address.server, address.kind), |p| p.detail.clone());
+                let why =
+                    problem.map_or_else(|| format!("{} no longer has the type {}", address.server, address.kind), |p| p.detail.clone());
                 (Condition::Unread, guest(app, &why, 300))
             }
         };

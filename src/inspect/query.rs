@@ -14,6 +14,9 @@ mod logs;
 
 mod status;
 
+#[cfg(test)]
+mod tests;
+
 pub use status::overview;
 
 pub(super) use logs::evidence_of;
@@ -94,6 +97,13 @@ pub async fn query(app: &App, frame: &Frame, text: &str) -> Result<Answer, Failu
     if let Some(place) = question.words.iter().find(|w| region(w)).cloned() {
         return Ok(status::in_region(&question, &place));
     }
+    // "the load balancer" speaks of no load.
+    let load = question.words.iter().filter(|w| w.as_str() == "load").count() == 1 && super::words::says(&question.words, "load balancer");
+    let other = ["cpu", "memory", "ram", "traffic", "requests", "connections", "usage", "latency", "metrics", "bandwidth", "disk"];
+    let facet = match facet {
+        Facet::Metrics if load && !question.words.iter().any(|w| other.contains(&w.as_str())) => Facet::Status,
+        facet => facet,
+    };
     match facet {
         Facet::Configuration => configuration::configuration(&question).await,
         Facet::Endpoints => Ok(endpoints::endpoints(&question)),
@@ -140,8 +150,10 @@ pub(super) fn not_there(estate: &Estate, word: &str, near: &[String]) -> Answer 
 /// Load, memory and traffic: not measured.
 async fn metrics(q: &Question<'_>) -> Result<Answer, Failure> {
     let status = status::status(q).await?;
-    let mut lines =
-        vec!["Swell asks servers whether a resource works, not how much it does: no CPU, memory, traffic, latency or disk usage is read.".to_owned()];
+    let mut lines = vec![
+        "Swell asks servers whether a resource works, not how much it does: no CPU, memory, traffic, latency or disk usage is read."
+            .to_owned(),
+    ];
     let monitors: Vec<String> = q
         .snapshots()
         .iter()
@@ -171,7 +183,8 @@ fn cost(q: &Question<'_>) -> Answer {
     q.snapshots().iter().flat_map(|s| s.resources.keys()).for_each(|a| *kinds.entry(format!("{}:{}", a.server, a.kind)).or_default() += 1);
     let cells: Vec<Vec<String>> = kinds.iter().map(|(k, n)| vec![k.clone(), n.to_string()]).collect();
     let total: usize = kinds.values().sum();
-    let mut lines = vec![format!("Prices are in no server's answers. What is there to be paid for: {}.", count(total, "resource", "resources"))];
+    let mut lines =
+        vec![format!("Prices are in no server's answers. What is there to be paid for: {}.", count(total, "resource", "resources"))];
     lines.extend(super::words::rows(&cells));
     lines.push("Sizes and counts of one deployment: swell show NAME. For the price, ask the cloud's own billing.".into());
     Answer {

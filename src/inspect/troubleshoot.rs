@@ -208,7 +208,12 @@ async fn well(app: &App, cases: &[Case<'_>], symptom: Option<Symptom>, board: &m
     let headline = match symptom {
         Some(s) if board.findings.is_empty() => {
             lines.push(BLIND.to_owned());
-            format!("Nothing that explains \"{}\" was found in any of {}: {}.", s.name, count(cases.len(), "deployment", "deployments"), list(&names, 6))
+            format!(
+                "Nothing that explains \"{}\" was found in any of {}: {}.",
+                s.name,
+                count(cases.len(), "deployment", "deployments"),
+                list(&names, 6)
+            )
         }
         Some(s) => format!("Some logs speak of \"{}\"; otherwise nothing wrong was found with {}.", s.name, list(&names, 6)),
         None => format!("Nothing wrong was found with any of {}: {}.", count(cases.len(), "deployment", "deployments"), list(&names, 6)),

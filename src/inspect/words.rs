@@ -44,6 +44,11 @@ pub(super) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// The form of a word that fits a number.
+pub(super) fn form(n: usize, one: &'static str, many: &'static str) -> &'static str {
+    if n == 1 { one } else { many }
+}
+
 /// At most `max` of them in one line, and how many more there are.
 pub(super) fn list<T: ToString>(all: &[T], max: usize) -> String {
     let mut parts: Vec<String> = all.iter().take(max).map(ToString::to_string).collect();
@@ -115,9 +120,9 @@ pub(super) fn says(request: &[String], phrase: &str) -> bool {
 pub(super) fn mentions(text: &str, name: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     !name.is_empty()
-        && text.match_indices(name).any(|(at, _)| {
-            !text[..at].chars().next_back().is_some_and(part) && !text[at + name.len()..].chars().next().is_some_and(part)
-        })
+        && text
+            .match_indices(name)
+            .any(|(at, _)| !text[..at].chars().next_back().is_some_and(part) && !text[at + name.len()..].chars().next().is_some_and(part))
 }
 
 /// `2026-11-23 08:00 UTC`.

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::support::env::{BLOG, TestEnv, YES};
 
-const VLAN: &str = "name: lan\nresources:\n  - server: opnsense\n    type: network:vlan\n    name: n\n    properties: { tag: 77, description: one }\n";
+const VLAN: &str =
+    "name: lan\nresources:\n  - server: opnsense\n    type: network:vlan\n    name: n\n    properties: { tag: 77, description: one }\n";
 
 #[test]
 fn the_whole_line() {
@@ -106,7 +107,8 @@ fn waves_can_be_strict() {
 #[test]
 fn a_call_that_is_not_answered_is_unknown_and_is_settled_by_reading_back() {
     let env = TestEnv::new().var("SWELL_CALL_IDLE", "1").var("SWELL_CALL_TOTAL", "2");
-    let fault = r#"{"effect":"timeout_after_commit","server":"docker","tool":"create","type":"container:run","name":"blog-db-1","times":1}"#;
+    let fault =
+        r#"{"effect":"timeout_after_commit","server":"docker","tool":"create","type":"container:run","name":"blog-db-1","times":1}"#;
     env.swell(&["sandbox", "fault", fault]).ok();
     let ran = env.swell_all(&[&["apply"], &BLOG[..], &YES]);
     assert!(ran.code == 0 || ran.code == 3, "{ran}");

@@ -74,7 +74,15 @@ fn everything_that_only_shows() {
 #[test]
 fn a_query_only_reads() {
     let env = TestEnv::with_blog();
-    for sql in ["DELETE FROM resources", "DROP TABLE entries", "UPDATE runs SET id = 1", "SELECT 1; DELETE FROM resources", "ATTACH 'x.db' AS x", "PRAGMA writable_schema = 1", "SELECT nonsense FROM"] {
+    for sql in [
+        "DELETE FROM resources",
+        "DROP TABLE entries",
+        "UPDATE runs SET id = 1",
+        "SELECT 1; DELETE FROM resources",
+        "ATTACH 'x.db' AS x",
+        "PRAGMA writable_schema = 1",
+        "SELECT nonsense FROM",
+    ] {
         let ran = env.swell(&["query", sql]);
         assert!(ran.code == 1 || ran.code == 2, "{ran}");
         assert!(ran.stderr.contains("error["), "{ran}");
@@ -131,7 +139,17 @@ fn a_name_that_is_nearly_right_gets_a_suggestion() {
 #[test]
 fn the_runbook_plans_from_the_command_line() {
     let env = TestEnv::new();
-    let ran = env.swell(&["runbook", "run", "disaster-recovery", "-p", "sourceRegion=us-east-1", "-p", "targetRegion=us-west-2", "--out", "p.json"]);
+    let ran = env.swell(&[
+        "runbook",
+        "run",
+        "disaster-recovery",
+        "-p",
+        "sourceRegion=us-east-1",
+        "-p",
+        "targetRegion=us-west-2",
+        "--out",
+        "p.json",
+    ]);
     assert!(ran.code == 0 || ran.stderr.contains("error["), "{ran}");
     env.swell(&["runbook", "run", "disaster-recovery"]).code(2).says("sourceRegion");
 }

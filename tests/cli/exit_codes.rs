@@ -7,7 +7,13 @@ use crate::support::env::{BLOG, Ran, TestEnv, YES};
 #[test]
 fn usage_is_2() {
     let env = TestEnv::new();
-    for args in [&["nope"][..], &["plan", "--nope"], &["show", "a:b"], &["wait", "docker:network:x", "--timeout", "soon"], &["-C", "nowhere", "show"]] {
+    for args in [
+        &["nope"][..],
+        &["plan", "--nope"],
+        &["show", "a:b"],
+        &["wait", "docker:network:x", "--timeout", "soon"],
+        &["-C", "nowhere", "show"],
+    ] {
         let _ = env.swell(args).code(2);
     }
 }

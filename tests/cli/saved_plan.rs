@@ -86,7 +86,10 @@ fn a_world_that_changed_in_between_is_refused() {
 #[test]
 fn another_server_under_the_same_name_is_refused() {
     let env = saved();
-    env.write("swell.toml", "data = \"../home/.local/share/swell\"\n[servers.docker]\nsandbox = \"docker\"\n[servers.opnsense]\nsandbox = \"docker\"\n");
+    env.write(
+        "swell.toml",
+        "data = \"../home/.local/share/swell\"\n[servers.docker]\nsandbox = \"docker\"\n[servers.opnsense]\nsandbox = \"docker\"\n",
+    );
     apply(&env).code(1).says("Nothing was changed");
 }
 

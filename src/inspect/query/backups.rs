@@ -37,17 +37,25 @@ pub(super) fn backups(q: &Question<'_>) -> Answer {
                 }
             }
         }
-        if holds && !off { with.push(name.clone()) } else { without.push(name.clone()) }
+        if holds && !off {
+            with.push(name.clone())
+        } else {
+            without.push(name.clone())
+        }
         data.push(json!({"deployment": name, "set_up": holds && !off, "found": &cells[before..]}));
     }
     let headline = match (with.is_empty(), without.is_empty()) {
         (true, _) => format!("Nothing backs up {}.", list(&without, 6)),
         (false, true) => format!("Backups are set up for {}; whether one can be restored is not verified by Swell.", list(&with, 6)),
-        (false, false) => format!("Backups are set up for {} and not for {}; none is verified by Swell.", list(&with, 6), list(&without, 6)),
+        (false, false) => {
+            format!("Backups are set up for {} and not for {}; none is verified by Swell.", list(&with, 6), list(&without, 6))
+        }
     };
     let mut lines = rows(&cells);
     if !with.is_empty() {
-        lines.push("Swell sees what is set up, not the copies themselves: when the last one was made is in the logs of what makes it.".into());
+        lines.push(
+            "Swell sees what is set up, not the copies themselves: when the last one was made is in the logs of what makes it.".into(),
+        );
     }
     Answer { headline, lines, data: json!({"backups": data, "restore_verified": false}), ..Answer::default() }
 }

@@ -90,7 +90,7 @@ fn from(q: &Question<'_>, p: &Provenance) -> String {
         Provenance::Default { reason } => format!("default: {}", guest(q.app, reason, 100)),
         Provenance::Generated => "generated".into(),
         Provenance::Assumed { model } => format!("assumed by {model}"),
-        Provenance::Given => "given".into(),
+        Provenance::Given => "given on the command line or in a review".into(),
     }
 }
 
@@ -107,10 +107,8 @@ fn parameters(q: &Question<'_>, found: &[(&Snapshot, BoundParameter)]) -> Answer
             found.iter().filter(|(s, _)| s.deployment == *d).map(|(_, p)| format!("{} = {}", p.name, shown_parameter(q, p))).collect();
         format!("{d}: {}", parts.join(", "))
     };
-    let cells: Vec<Vec<String>> = found
-        .iter()
-        .map(|(s, p)| vec![s.deployment.to_string(), p.name.clone(), shown_parameter(q, p), from(q, &p.provenance)])
-        .collect();
+    let cells: Vec<Vec<String>> =
+        found.iter().map(|(s, p)| vec![s.deployment.to_string(), p.name.clone(), shown_parameter(q, p), from(q, &p.provenance)]).collect();
     Answer {
         headline: format!("{}.", deployments.iter().take(4).map(|d| said(d)).collect::<Vec<_>>().join("; ")),
         lines: rows(&cells),
@@ -144,7 +142,10 @@ fn properties(q: &Question<'_>, found: &[(&Snapshot, &Recorded, String)]) -> Ans
             format!("{} of {} resources, as recorded:", list(&names, 4), cells.len())
         }
     };
-    let data = found.iter().zip(&cells).map(|((s, r, p), row)| json!({"deployment": s.deployment, "address": r.address, "property": p, "value": row[2]}));
+    let data = found
+        .iter()
+        .zip(&cells)
+        .map(|((s, r, p), row)| json!({"deployment": s.deployment, "address": r.address, "property": p, "value": row[2]}));
     let data = json!({"properties": data.collect::<Vec<_>>()});
     let lines = if cells.len() == 1 { Vec::new() } else { rows(&cells[..cells.len().min(PROPERTIES)]) };
     Answer { headline, lines, data, ..Answer::default() }

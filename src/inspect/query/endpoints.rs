@@ -40,7 +40,7 @@ pub(super) fn endpoints(q: &Question<'_>) -> Answer {
             if narrow.is_some_and(|f| !f.iter().any(|(d, a)| *d == snapshot.deployment && *a == r.address)) {
                 continue;
             }
-            for (name, value) in reached(r) {
+            for (name, value) in reached(r, narrow.is_some()) {
                 let text = property(q.app, r, name, value);
                 data.push(json!({"deployment": snapshot.deployment, "address": r.address, "output": name, "value": text}));
                 cells.push(vec![r.address.to_string(), name.to_owned(), text]);
@@ -48,14 +48,20 @@ pub(super) fn endpoints(q: &Question<'_>) -> Answer {
         }
     }
     let scope = q.scope();
-    // "the url of blog": the output of that name is the answer.
-    let asked = cells.iter().find(|row| says(&q.words, &super::super::words::apart(&row[1])));
-    let headline = match (asked, cells.first()) {
+    // "the url of blog": the output of that name is the answer, and the rest is left out.
+    let asked = cells.iter().find(|row| says(&q.words, &super::super::words::apart(&row[1]))).cloned();
+    if let Some(row) = &asked {
+        cells.retain(|c| c[1] == row[1]);
+    }
+    let headline = match (&asked, cells.first()) {
         (Some(row), _) => format!("{}: {} = {}.", row[0], row[1], row[2]),
-        (None, Some(_)) => format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" }),
+        (None, Some(_)) => {
+            format!("Where {} {} reached, as recorded:", what(q), if scope.len() == 1 || narrow.is_some() { "is" } else { "are" })
+        }
         (None, None) => format!("{} has no outputs, and nothing of it records an address.", list(&scope, 4)),
     };
-    Answer { headline, lines: rows(&cells), data: json!({"endpoints": data}), ..Answer::default() }
+    let lines = if asked.is_some() && cells.len() == 1 { Vec::new() } else { rows(&cells) };
+    Answer { headline, lines, data: json!({"endpoints": data}), ..Answer::default() }
 }
 
 fn what(q: &Question<'_>) -> String {
@@ -65,9 +71,12 @@ fn what(q: &Question<'_>) -> String {
     }
 }
 
-fn reached(r: &Recorded) -> impl Iterator<Item = (&String, &Value)> {
-    let outputs = r.outputs.iter().filter(|(k, _)| is_endpoint(k));
+/// What a resource is reached by. Of a whole deployment only what leads into it: names, URLs, published ports.
+fn reached(r: &Recorded, all: bool) -> impl Iterator<Item = (&String, &Value)> {
+    let inner = |k: &str| matches!(k.to_lowercase().as_str(), "host" | "hostname" | "ip" | "privateip" | "address" | "port");
+    let outputs = r.outputs.iter().filter(move |(k, _)| is_endpoint(k) && (all || !inner(k)));
     // A published port is set, not returned.
-    let ports = r.properties.iter().filter(|(k, _)| matches!(k.as_str(), "port" | "ports") && !r.outputs.contains_key(*k));
-    outputs.chain(ports).filter(|(_, v)| !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()))
+    let ports = r.properties.iter().filter(move |(k, _)| (*k == "ports" || all && *k == "port") && !r.outputs.contains_key(*k));
+    let empty = |v: &Value| v.is_null() || v.as_array().is_some_and(Vec::is_empty) || v.as_object().is_some_and(serde_json::Map::is_empty);
+    outputs.chain(ports).filter(move |(_, v)| !empty(v))
 }

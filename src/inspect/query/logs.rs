@@ -38,7 +38,8 @@ pub(super) async fn logs(q: &Question<'_>) -> Result<Answer, Failure> {
         why = " (in trouble)";
     }
     if wanted.is_empty() {
-        let runs = |r: &&Recorded| ["container", "deployment", "statefulset", "instance"].iter().any(|w| r.address.kind.as_str().contains(w));
+        let runs =
+            |r: &&Recorded| ["container", "deployment", "statefulset", "instance"].iter().any(|w| r.address.kind.as_str().contains(w));
         wanted.extend(q.snapshots().into_iter().flat_map(|s| s.resources.values()).filter(runs).cloned());
         why = " (nothing is in trouble, so what runs something)";
     }

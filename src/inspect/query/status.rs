@@ -197,7 +197,20 @@ fn table(app: &App, look: &Look) -> Vec<String> {
 /// A few outputs that tell what it is and where.
 fn telling(app: &App, r: &Recorded) -> String {
     const KEYS: [&str; 14] = [
-        "image", "url", "endpoint", "dnsName", "host", "ip", "publicIp", "privateIp", "port", "cidr", "cidrBlock", "tag", "driver", "domain",
+        "image",
+        "url",
+        "endpoint",
+        "dnsName",
+        "host",
+        "ip",
+        "publicIp",
+        "privateIp",
+        "port",
+        "cidr",
+        "cidrBlock",
+        "tag",
+        "driver",
+        "domain",
     ];
     let find = |k: &str| r.outputs.get(k).or_else(|| r.properties.get(k));
     let all = KEYS.iter().filter_map(|k| Some((k, find(k)?))).filter(|(_, v)| v.is_string() || v.is_number());
@@ -249,15 +262,24 @@ async fn resources(q: &Question<'_>, found: &[(DeploymentName, Address)], called
     }
     let bad: Vec<&Address> = seen.iter().filter(|(_, s)| s.condition.is_trouble()).map(|(_, s)| &s.recorded.address).collect();
     let dark = seen.iter().filter(|(_, s)| s.condition.is_dark()).count();
+    let addresses: Vec<&Address> = seen.iter().map(|(_, s)| &s.recorded.address).collect();
     let mut headline = if by_name {
         format!("{}{} are called {called}", verdict(q, bad.is_empty()), count(seen.len(), "resource", "resources"))
     } else {
-        format!("{}{} resources are what \"{called}\" means", verdict(q, bad.is_empty()), seen.len())
+        format!(
+            "{}{} for \"{called}\": {}",
+            verdict(q, bad.is_empty()),
+            count(seen.len(), "resource", "resources"),
+            list(&names(&addresses), 6)
+        )
     };
     headline.push_str(&match (bad.len(), dark) {
-        (0, 0) => ", and all are well.".to_owned(),
+        (0, 0) => "; all are well.".to_owned(),
         (0, n) => format!("; of {n} it is not known how they are."),
-        _ => format!("; {} in trouble.", if bad.len() == 1 { format!("{} is", bad[0].name) } else { format!("{} are", list(&names(&bad), 5)) }),
+        _ => format!(
+            "; {} in trouble.",
+            if bad.len() == 1 { format!("{} is", bad[0].name) } else { format!("{} are", list(&names(&bad), 5)) }
+        ),
     });
     let mut deployments: Vec<&DeploymentName> = seen.iter().map(|(d, _)| *d).collect();
     deployments.dedup();
@@ -283,7 +305,9 @@ fn single(q: &Question<'_>, deployment: &DeploymentName, s: &Seen) -> Answer {
         Condition::Healthy => format!("{server} says it is healthy"),
         Condition::Ready => format!("{server} says it is there, and not whether it works"),
         Condition::Pending => format!("{server} says it is not ready yet"),
-        Condition::Unhealthy | Condition::Failed if !s.reason.is_empty() => format!("{}: {server} says \"{}\"", s.condition.word(), s.reason),
+        Condition::Unhealthy | Condition::Failed if !s.reason.is_empty() => {
+            format!("{}: {server} says \"{}\"", s.condition.word(), s.reason)
+        }
         Condition::Unhealthy | Condition::Failed => format!("{server} says it is {} and not why", s.condition.word()),
         Condition::Gone => format!("it is gone; {server} has none of this name"),
         Condition::Unreachable => format!("{server} did not answer, so how it is is not known"),
@@ -312,7 +336,9 @@ pub(super) fn in_region(q: &Question<'_>, place: &str) -> Answer {
         let all = r.properties.iter().chain(&r.outputs).chain(&r.sent);
         let mut texts = all.filter_map(|(_, v)| v.as_str());
         // A zone is its region and a letter; an ARN has the region between colons.
-        texts.any(|t| t == place || t.strip_prefix(place).is_some_and(|z| z.len() == 1) || t.starts_with("arn:") && t.split(':').nth(3) == Some(place))
+        texts.any(|t| {
+            t == place || t.strip_prefix(place).is_some_and(|z| z.len() == 1) || t.starts_with("arn:") && t.split(':').nth(3) == Some(place)
+        })
     };
     let snapshots = q.snapshots();
     let found: Vec<(&Snapshot, &Recorded)> =
@@ -368,7 +394,12 @@ pub(super) async fn drift(q: &Question<'_>) -> Result<Answer, Failure> {
     let which: Vec<&DeploymentName> = looks.iter().map(|l| &l.snapshot.deployment).collect();
     let total: usize = looks.iter().map(|l| l.seen.len()).sum();
     let mut headline = if drifted.is_empty() {
-        format!("Nothing drifted: {} of {} {} as recorded.", count(total, "resource", "resources"), list(&which, 6), if total == 1 { "is" } else { "are" })
+        format!(
+            "Nothing drifted: {} of {} {} as recorded.",
+            count(total, "resource", "resources"),
+            list(&which, 6),
+            if total == 1 { "is" } else { "are" }
+        )
     } else {
         format!("{} of {} differ from what Swell recorded.", count(drifted.len(), "resource", "resources"), list(&which, 6))
     };
@@ -377,7 +408,12 @@ pub(super) async fn drift(q: &Question<'_>) -> Result<Answer, Failure> {
     }
     if !drifted.is_empty() {
         lines.push("Recorded first, live second. Who changed it is not known to Swell.".into());
-        lines.extend(looks.iter().filter(|l| l.drifted().next().is_some()).map(|l| format!("To see what would set it back: swell plan {}", l.snapshot.deployment)));
+        lines.extend(
+            looks
+                .iter()
+                .filter(|l| l.drifted().next().is_some())
+                .map(|l| format!("To see what would set it back: swell plan {}", l.snapshot.deployment)),
+        );
     }
     Ok(Answer { headline, lines, data: json!({"drift": data, "not_compared": dark}), ..Answer::default() })
 }

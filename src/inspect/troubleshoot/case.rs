@@ -1,5 +1,7 @@
 //! One deployment under examination: what is known of it, and the explanation with findings, evidence and repair.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
@@ -18,7 +20,7 @@ use super::{
     super::{
         look::{Condition, Look, Seen, look},
         query::evidence_of,
-        words::{change, count, guest, list, names},
+        words::{change, count, form, guest, list, names},
     },
     Board,
     causes::{Cause, Troubled, causes},
@@ -29,6 +31,8 @@ use super::{
 
 /// Causes whose server is asked for logs.
 const ASKED: usize = 3;
+/// Lines of each.
+const TOLD: usize = 4;
 /// Resources whose logs are searched for a symptom.
 const SEARCHED: usize = 12;
 /// Lines of evidence that a symptom may bring.
@@ -148,10 +152,10 @@ impl<'a> Case<'a> {
     ) -> Result<Answer, Failure> {
         let mut story = Story::default();
         self.servers_story(board, &mut story);
-        let live = self.live_evidence(board);
+        let live = self.live_evidence(board, focus);
         self.causes_story(board, &mut story, &live, focus).await;
         self.journal_story(board, &mut story, &live);
-        self.drift_story(board, &mut story, &live);
+        self.drift_story(board, &mut story, &live, self.relevant(focus).as_ref());
         if let Some(s) = symptom {
             self.search(self.app, board, s).await;
         }
@@ -193,7 +197,9 @@ impl<'a> Case<'a> {
                     let id = board.health(server.to_string(), format!("no answer: {why}"));
                     let text = format!("{server} does not answer, so how {} on it are is not known.", count(held, "resource", "resources"));
                     board.find(Strength::Certain, text, vec![id]);
-                    story.headlines.push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
+                    story
+                        .headlines
+                        .push(format!("{server} does not answer, so the state of {} is not known", count(held, "resource", "resources")));
                 }
             }
             story.lines.push(format!("Next: swell servers doctor {server}"));
@@ -201,9 +207,11 @@ impl<'a> Case<'a> {
     }
 
     /// What the servers say now of each resource in trouble. Gives the ids.
-    fn live_evidence(&self, board: &mut Board) -> BTreeMap<Address, String> {
+    fn live_evidence(&self, board: &mut Board, focus: Option<&BTreeSet<Address>>) -> BTreeMap<Address, String> {
         let mut ids = BTreeMap::new();
-        for s in self.seen().filter(|s| s.condition.is_trouble() || !s.changes.is_empty() || s.condition == Condition::Unread) {
+        let bad = |s: &&Seen| s.condition.is_trouble() || !s.changes.is_empty() || s.condition == Condition::Unread;
+        let wanted = self.relevant(focus);
+        for s in self.seen().filter(bad).filter(|s| wanted.as_ref().is_none_or(|w| w.contains(&s.recorded.address))) {
             let address = &s.recorded.address;
             let server = &address.server;
             let mut parts = Vec::new();
@@ -223,6 +231,19 @@ impl<'a> Case<'a> {
         ids
     }
 
+    /// With a focus that is in trouble: it, and what it leads back to. None where everything counts.
+    fn relevant(&self, focus: Option<&BTreeSet<Address>>) -> Option<BTreeSet<Address>> {
+        let focus = focus.filter(|f| self.is_touched(f))?;
+        let look = self.look.as_ref()?;
+        let mut wanted = focus.clone();
+        for cause in causes(&troubled(look)) {
+            if cause.named.iter().chain(&cause.needing).any(|a| focus.contains(*a)) {
+                wanted.insert(cause.root.clone());
+            }
+        }
+        Some(wanted)
+    }
+
     async fn causes_story(
         &self,
         board: &mut Board,
@@ -231,15 +252,15 @@ impl<'a> Case<'a> {
         focus: Option<&BTreeSet<Address>>,
     ) {
         let Some(look) = &self.look else { return };
-        let troubled: Vec<Troubled<'_>> = look
-            .troubled()
-            .map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason })
-            .collect();
-        let mut found = causes(&troubled);
+        let mut found = causes(&troubled(look));
         if let Some(focus) = focus {
             let about = |c: &Cause<'_>| focus.contains(c.root) || c.named.iter().chain(&c.needing).any(|a| focus.contains(*a));
             if found.iter().any(about) {
                 found.retain(about);
+            }
+            for cause in found.iter_mut().filter(|c| !focus.contains(c.root)) {
+                cause.named.retain(|a| focus.contains(*a));
+                cause.needing.retain(|a| focus.contains(*a));
             }
         }
         for (n, cause) in found.iter().enumerate() {
@@ -269,7 +290,13 @@ impl<'a> Case<'a> {
             parts.push(format!("{} more are in trouble", found.len() - 3));
         }
         if let (false, Some(last)) = (suffering.is_empty(), parts.last_mut()) {
-            last.push_str(&format!(", and {} that {} back to it", count(suffering.len(), "resource", "resources"), lead(suffering.len())));
+            let n = suffering.len();
+            last.push_str(&format!(
+                ", and {} that {} back to it {} not work",
+                count(n, "resource", "resources"),
+                form(n, "leads", "lead"),
+                form(n, "does", "do")
+            ));
         }
         story.headlines.extend(parts);
     }
@@ -277,7 +304,13 @@ impl<'a> Case<'a> {
     /// What the server tells of a resource, put on the board. Gives ids and texts.
     async fn told(&self, board: &mut Board, r: &Recorded) -> Vec<(String, String)> {
         match evidence_of(self.app, r).await {
-            Ok(all) => all.into_iter().map(|e| (board.told(e.source, e.text.clone()), e.text)).collect(),
+            // The newest lines tell why; a description only says again what is known live.
+            Ok(mut all) => {
+                all.retain(|e| !e.source.ends_with(", describe"));
+                let from = all.len().saturating_sub(TOLD);
+                all.drain(..from);
+                all.into_iter().map(|e| (board.told(e.source, e.text.clone()), e.text)).collect()
+            }
             Err(why) => {
                 board.told(r.address.to_string(), format!("its evidence could not be read: {why}"));
                 Vec::new()
@@ -303,11 +336,14 @@ impl<'a> Case<'a> {
     /// The resources that lead back to a cause.
     fn suffering(&self, board: &mut Board, cause: &Cause<'_>, live: &BTreeMap<Address, String>) {
         let root = cause.root;
-        let ids = |all: &[&Address]| -> Vec<String> {
-            all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect()
-        };
+        let ids = |all: &[&Address]| -> Vec<String> { all.iter().copied().chain([root]).filter_map(|a| live.get(a).cloned()).collect() };
         if !cause.named.is_empty() {
-            let text = format!("{} {} not work because of {}: the servers' words lead there.", list(&names(&cause.named), 6), does(cause.named.len()), root.name);
+            let text = format!(
+                "{} {} not work because of {}: the servers' words lead there.",
+                list(&names(&cause.named), 6),
+                form(cause.named.len(), "does", "do"),
+                root.name
+            );
             board.find(Strength::Likely, text, ids(&cause.named));
         }
         if !cause.needing.is_empty() {
@@ -316,90 +352,15 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn journal_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>) {
-        let in_trouble = |b: &Bad| self.seen().any(|s| s.recorded.address == b.address && s.condition.is_trouble());
-        for bad in &self.trail.bad {
-            let server = &bad.address.server;
-            let tool = bad.tool.as_ref().map(|t| format!(", tool {t}")).unwrap_or_default();
-            let source = format!("journal, {}, {} {}{tool}", bad.at, bad.action, bad.address);
-            let id = board.journal(bad.entry, source, format!("{}: \"{}\"", bad.outcome, bad.error));
-            story.trouble.insert(bad.address.clone());
-            if bad.outcome == Outcome::Unknown {
-                self.unknown(board, story, bad, id);
-                continue;
-            }
-            // What failed and is there in trouble was told with the live state already.
-            if in_trouble(bad) {
-                continue;
-            }
-            let who = if bad.began == 0 { "Swell".to_owned() } else { server.to_string() };
-            let text = format!("The last try to {} {} failed; {who} said: \"{}\".", bad.action, bad.address, bad.error);
-            let ids = std::iter::once(id.clone()).chain(live.get(&bad.address).cloned()).collect();
-            board.find(Strength::Certain, text, ids);
-            story.headlines.push(format!("the last try to {} {} failed", bad.action, bad.address.name));
-            if !bad.may_pass() {
-                story.lines.push(format!(
-                    "The same call is likely to get the same answer. Change first what {who} objects to ({id}), in the request or on {server}."
-                ));
-            }
-        }
-        if !self.trail.skipped.is_empty() {
-            let ids: Vec<String> = self.trail.bad.iter().map(|b| format!("J{}", b.entry)).collect();
-            let skipped = &self.trail.skipped;
-            let waiting = format!("{} of the last run {} not started", count(skipped.len(), "step", "steps"), was(skipped.len()));
-            if !ids.is_empty() {
-                let text = format!("{waiting}, because what {} needed did not end well: {}.", it(skipped.len()), list(&names(&skipped.iter().collect::<Vec<_>>()), 6));
-                board.find(Strength::Certain, text, ids);
-                story.headlines.push(waiting);
-                story.trouble.extend(skipped.iter().cloned());
-            }
-        }
-        if let Some((entry, at)) = &self.trail.cut {
-            let id = board.journal(*entry, format!("journal, {at}"), "the last entry of a run that has no end".into());
-            board.find(Strength::Certain, "The last run was cut short.".into(), vec![id]);
-            story.headlines.push("the last run was cut short".into());
-            story.lines.push(format!("Next: swell resume {}", self.name));
-        }
-    }
-
-    fn unknown(&self, board: &mut Board, story: &mut Story, bad: &Bad, id: String) {
-        let look = self.look.as_ref();
-        let now = look.and_then(|l| l.settled.get(&bad.began).or_else(|| l.settled.get(&bad.entry)));
-        let mut ids = vec![id];
-        let told = match now {
-            Some(Some(how)) => {
-                ids.push(board.live(bad.address.to_string(), format!("read now: {how}")));
-                format!(" Reading it now says: {how}.")
-            }
-            Some(None) => " Reading cannot tell: ask on the server, then import or forget it.".to_owned(),
-            None => String::new(),
-        };
-        let text = format!("Nobody knows whether the call to {} {} was carried out.{told}", bad.action, bad.address);
-        board.find(Strength::Certain, text, ids);
-        story.headlines.push(format!("what came of the call to {} {} is unknown", bad.action, bad.address.name));
-    }
-
-    fn drift_story(&self, board: &mut Board, story: &mut Story, live: &BTreeMap<Address, String>) {
-        let changed: Vec<&Seen> = self.seen().filter(|s| !s.changes.is_empty()).collect();
-        for s in &changed {
-            let address = &s.recorded.address;
-            story.trouble.insert(address.clone());
-            let changes: Vec<String> = s.changes.iter().map(|c| change(self.app, c)).collect();
-            let text = format!("{address} was changed behind Swell's back: {}.", changes.join(", "));
-            board.find(Strength::Certain, text, live.get(address).cloned().into_iter().collect());
-        }
-        let addresses: Vec<&Address> = changed.iter().map(|s| &s.recorded.address).collect();
-        if !addresses.is_empty() {
-            story.headlines.push(format!("{} {} changed behind Swell's back", list(&names(&addresses), 3), was(addresses.len())));
-        }
-    }
-
     /// Searches what servers tell of what runs something for a symptom.
     pub(super) async fn search(&self, app: &App, board: &mut Board, symptom: Symptom) {
         let runs = |r: &Recorded| {
-            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"].iter().any(|w| r.address.kind.as_str().contains(w))
+            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"]
+                .iter()
+                .any(|w| r.address.kind.as_str().contains(w))
         };
-        let wanted: Vec<&Recorded> = self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
+        let wanted: Vec<&Recorded> =
+            self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
         let told = join_all(wanted.iter().map(|r| evidence_of(app, r))).await;
         let mut hits = 0;
         for (r, told) in wanted.iter().zip(told) {
@@ -432,8 +393,12 @@ impl<'a> Case<'a> {
         let repair = repair(self.app, &self.name, trouble).await;
         answer.lines.extend(repair.lines);
         answer.proposal = repair.proposal;
-        let stubborn: Vec<&Bad> =
-            self.trail.bad.iter().filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address)).collect();
+        let stubborn: Vec<&Bad> = self
+            .trail
+            .bad
+            .iter()
+            .filter(|b| !b.may_pass() && b.outcome == Outcome::Failed && repair.touches.contains(&b.address))
+            .collect();
         if let (Some(proposal), [first, ..]) = (&mut answer.proposal, stubborn.as_slice()) {
             proposal.text.push_str(&format!(
                 " The cause must be changed first: with everything as it is, {} is likely to refuse {} again.",
@@ -449,6 +414,10 @@ impl<'a> Case<'a> {
     }
 }
 
+fn troubled(look: &Look) -> Vec<Troubled<'_>> {
+    look.troubled().map(|s| Troubled { address: &s.recorded.address, needs: &s.recorded.depends_on, reason: &s.reason }).collect()
+}
+
 /// `docker:container:run:db is dead`, with the server's words.
 fn is_how(s: &Seen) -> String {
     let address = &s.recorded.address;
@@ -459,20 +428,4 @@ fn is_how(s: &Seen) -> String {
         (Condition::Failed, false) => format!("{address} has failed; {server} says: \"{}\".", s.reason),
         (_, false) => format!("{address} is unhealthy; {server} says: \"{}\".", s.reason),
     }
-}
-
-fn was(n: usize) -> &'static str {
-    if n == 1 { "was" } else { "were" }
-}
-
-fn does(n: usize) -> &'static str {
-    if n == 1 { "does" } else { "do" }
-}
-
-fn lead(n: usize) -> &'static str {
-    if n == 1 { "leads" } else { "lead" }
-}
-
-fn it(n: usize) -> &'static str {
-    if n == 1 { "it" } else { "they" }
 }

@@ -109,10 +109,7 @@ mod tests {
         let found = causes(&all);
         assert_eq!(
             found,
-            [
-                Cause { root: &db, named: vec![&web], needing: vec![&lb] },
-                Cause { root: &other, named: vec![], needing: vec![] }
-            ]
+            [Cause { root: &db, named: vec![&web], needing: vec![&lb] }, Cause { root: &other, named: vec![], needing: vec![] }]
         );
     }
 

@@ -31,10 +31,12 @@ pub async fn again(app: &App, name: &DeploymentName) -> Result<Option<(Wanted, S
     let snapshot = app.store().latest(name).await?;
     let last = app.store().runs(name).await?.into_iter().max_by_key(|r| (r.began_at, r.header.id.clone()));
     if let Some(run) = last {
-        let well = run.end.as_ref().is_some_and(|e| e.failed + e.unknown + e.skipped == 0 && !e.interrupted);
+        let badly = run.end.as_ref().is_none_or(|e| e.interrupted || e.failed + e.unknown + e.skipped > 0);
         let recorded = snapshot.as_ref().is_some_and(|s| s.run == run.header.id);
-        // `swell apply NAME` starts from the latest snapshot. Where the last run was about something else, or made none, its rest is wanted.
-        if !well && !(recorded && run.header.kind == RunKind::Apply && run.end.is_some()) {
+        // `swell apply NAME` starts from the latest snapshot. Where the last run was cut short, was no apply or left no snapshot, its rest
+        // is wanted.
+        let applied = recorded && run.header.kind == RunKind::Apply && run.end.is_some();
+        if badly && !applied {
             let Ok(template) = serde_json::from_value(run.header.recipe.template.clone()) else { return Ok(None) };
             let mut wanted = flow::of_template(template, run.header.kind, run.header.request.clone());
             wanted.bound = serde_json::from_value(run.header.recipe.provenance.clone()).ok();
@@ -70,12 +72,15 @@ fn offer(app: &App, name: &DeploymentName, review: &Review, command: String, tro
         plan.steps.iter().map(|s| s.address.clone()).chain(plan.settled.iter().map(|s| s.address.clone())).collect();
     if plan.is_empty() {
         return Repair {
-            lines: vec!["Planning again would change nothing: everything is as wanted, so what is wrong is not among what Swell sets.".into()],
+            lines: vec![
+                "Planning again would change nothing: everything is as wanted, so what is wrong is not among what Swell sets.".into(),
+            ],
             ..Repair::default()
         };
     }
     if !trouble.is_empty() && touches.is_disjoint(trouble) {
-        let lines = vec![format!("Planning again (plan {}) would {}, which does not touch what is in trouble.", plan.short(), deeds(app, plan))];
+        let lines =
+            vec![format!("Planning again (plan {}) would {}, which does not touch what is in trouble.", plan.short(), deeds(app, plan))];
         return Repair { lines, touches, ..Repair::default() };
     }
     let mut text = format!("Plan {} would {}.", plan.short(), deeds(app, plan));
