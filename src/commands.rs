@@ -11,7 +11,7 @@ use crate::{
     chat::{self, Conversation, Manner},
     cli::{
         ApplyArgs, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand,
-        PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
+        PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ShowArgs, WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
@@ -27,6 +27,10 @@ use crate::{
     store::{Gone, RunKind},
     ui::{self, Screen, graph::Picture},
 };
+
+mod servers;
+
+pub use servers::servers;
 
 /// What a command needs besides the app: where data goes, and in which form.
 pub struct Out {
@@ -450,34 +454,6 @@ pub async fn schema(app: &App, out: &Out, kind: &str) -> Exit {
     Ok(DONE)
 }
 
-/// `swell servers …`.
-pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
-    match command {
-        ServersCommand::List | ServersCommand::Health => {
-            let rows = inspect::servers(app).await;
-            out.data(&rows, || {
-                let cells = rows.iter().map(|r| {
-                    vec![r.name.clone(), r.reached_by.clone(), r.identity.clone(), r.protocol.clone(), r.health.clone(), r.message.clone()]
-                });
-                out.table(&["server", "how", "identity", "protocol", "health", ""], cells.collect())
-            });
-            Ok(if rows.iter().all(|r| r.health == "healthy") { DONE } else { ExitClass::Refused.code() })
-        }
-        ServersCommand::Tools { server } => {
-            let tools = inspect::tools(app, server).await?;
-            out.data(&tools, || {
-                out.table(&["tool", "description"], tools.iter().map(|t| vec![t.name.clone(), t.description.clone()]).collect())
-            });
-            Ok(DONE)
-        }
-        ServersCommand::Doctor { server } => {
-            let reports = inspect::doctor(app, server.as_deref()).await?;
-            out.data(&reports, || reports.iter().map(|r| ui::list::server_report(r, &out.screen.style())).collect());
-            Ok(if reports.iter().all(|r| r.sound) { DONE } else { ExitClass::Refused.code() })
-        }
-    }
-}
-
 /// `swell patterns …`.
 pub async fn patterns(app: &App, out: &Out, command: &PatternsCommand) -> Exit {
     match command {
@@ -631,11 +607,19 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
         written.record(&report, suite.name == "model");
         if !out.json {
             out.screen.print(&report.table(out.screen.style().width));
-            findings.iter().for_each(|f| out.screen.print(&{
-                let more = f.cases.len().saturating_sub(10);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{:?}  {}  {}  ({}{more})\n", f.level, f.code, f.text, f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" "))
-            }));
+            findings.iter().for_each(|f| {
+                out.screen.print(&{
+                    let more = f.cases.len().saturating_sub(10);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!(
+                        "{:?}  {}  {}  ({}{more})\n",
+                        f.level,
+                        f.code,
+                        f.text,
+                        f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                })
+            });
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }

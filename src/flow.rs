@@ -804,7 +804,8 @@ pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<crate::
     let Some(snapshot) = app.store().latest(deployment).await? else { return Err(no_deployment(app, deployment.as_str()).await) };
     let template = desired::from_snapshot(&snapshot);
     let seen = observe(app.servers(), &template, Some(&snapshot), &app.others(), app.sink()).await;
-    let unreachable = needed_unreachable(&desired::nothing(deployment), Some(&snapshot), &seen);
+    let mut unreachable = needed_unreachable(&desired::nothing(deployment), Some(&snapshot), &seen);
+    unreachable.extend(held(app, &desired::nothing(deployment), Some(&snapshot)));
     if !unreachable.is_empty() {
         return Err(unreachable.into());
     }

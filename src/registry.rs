@@ -124,7 +124,8 @@ impl Registry {
             .into_iter()
             // One entry under its own name and the one that Swell gave it is no confusion.
             .filter(|group| {
-                let entries = self.rows.iter().filter(|r| group.contains(&r.entry.name.as_str()) || group.contains(&r.entry.called.as_str()));
+                let entries =
+                    self.rows.iter().filter(|r| group.contains(&r.entry.name.as_str()) || group.contains(&r.entry.called.as_str()));
                 entries.map(|r| &r.entry.called).collect::<std::collections::BTreeSet<_>>().len() > 1
             })
             .collect()
@@ -149,6 +150,6 @@ pub fn quarantined(entry: &Registered, why: &Why) -> Diagnostic {
         .fact("server", entry.name.to_string())
         .fact("from", entry.origin.place())
         .detail(format!("It is not used: {}.", why.sentence()))
-        .state("It was not asked anything, and nothing was changed.")
+        .state("Nothing was changed on it, and it stays closed until a person has looked.")
         .next("Look at it, and decide:", format!("swell servers review {}", entry.name))
 }

@@ -160,7 +160,11 @@ pub(super) fn texts(of: &Object<'_>, key: &str) -> Read<Vec<String>> {
         Some(Value::Array(list)) => list
             .elements
             .iter()
-            .map(|v| v.as_string_lit().map(|s| s.value.to_string()).ok_or_else(|| (v.start(), format!("`{key}` holds something that is no text"))))
+            .map(|v| {
+                v.as_string_lit()
+                    .map(|s| s.value.to_string())
+                    .ok_or_else(|| (v.start(), format!("`{key}` holds something that is no text")))
+            })
             .collect::<Result<_, _>>()
             .map(Some),
         Some(other) => Err((other.start(), format!("`{key}` is no list of texts"))),

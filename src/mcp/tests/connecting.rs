@@ -153,7 +153,11 @@ fn modern(ask: Option<Arc<dyn Ask>>) -> Arc<Connection> {
         });
         Some(theirs)
     };
-    Connection::new(server("modern"), Endpoint::Local(Arc::new(factory)), ConnectOptions { timeout: Duration::from_secs(5), ask, guard: None })
+    Connection::new(
+        server("modern"),
+        Endpoint::Local(Arc::new(factory)),
+        ConnectOptions { timeout: Duration::from_secs(5), ask, guard: None },
+    )
 }
 
 #[tokio::test]
