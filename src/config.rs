@@ -414,7 +414,7 @@ pub fn simulated() -> impl Iterator<Item = (ServerName, ServerSetting)> {
 
 fn entry(name: &str, server: ServerSetting, origin: Origin) -> Result<Registered, Diagnostic> {
     let good = ServerName::new(name)
-        .map_err(|e| Diagnostic::error("config::server", "A server's name is not acceptable").detail(format!("{e}.")))?;
+        .map_err(|e| Diagnostic::error("config::server-name", "A server's name is not acceptable").detail(format!("{e}.")))?;
     if server.sandbox.is_none() && server.url.is_none() && server.command.is_none() {
         return Err(Diagnostic::error("config::server", "A server's entry says nothing about how to reach it")
             .fact("server", name)

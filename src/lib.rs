@@ -92,6 +92,9 @@ pub mod servers;
 /// One turn of the conversation.
 pub mod chat;
 
+/// Evals.
+pub mod eval;
+
 /// The command line.
 pub mod cli;
 
@@ -101,7 +104,5 @@ pub mod commands;
 /// The conversation at the terminal.
 pub mod repl;
 
-/// Evals.
-pub mod eval;
 /// What surrounds a command.
 pub mod shell;

@@ -122,6 +122,11 @@ pub trait Human: Send + Sync {
     async fn confirm(&self, _text: &str, _word: &str) -> bool {
         false
     }
+
+    /// Asks whether a run that was held after a wave shall go on. With nobody there it does not.
+    async fn go_on(&self, _wave: usize) -> bool {
+        false
+    }
 }
 
 /// How much of a review is shown.

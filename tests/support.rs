@@ -1,0 +1,3 @@
+//! What tests of the whole program share.
+
+pub mod pty;
