@@ -1,10 +1,6 @@
 //! The only integration test binary. A list of modules and nothing else; `docs::layers` fails when a file is missing here.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-mod support {
-    pub mod env;
-}
-
 mod engine;
 mod repl;
 mod support;
