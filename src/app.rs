@@ -390,7 +390,8 @@ impl App {
 
     /// Standard input, whole.
     pub fn stdin_text(&self) -> Result<String, Failure> {
-        std::io::read_to_string(std::io::stdin().lock()).map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
+        std::io::read_to_string(std::io::stdin().lock())
+            .map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
     }
 
     /// The tool that an action would call.

@@ -11,8 +11,7 @@ use crate::{
     chat::{self, Conversation, Manner},
     cli::{
         ApplyArgs, Command, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment,
-        PatternsCommand, PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ShowArgs,
-        WaitArgs, WantedArgs,
+        PatternsCommand, PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ShowArgs, WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
