@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub mod servers;
+
 /// An answer, with what it rests on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Answer {

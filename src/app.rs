@@ -16,8 +16,8 @@ use tokio::sync::watch;
 
 use crate::{
     apply,
-    config::{Config, Environment, ServerSetting},
-    diagnostic::{Diagnostic, Failure},
+    config::{Config, Environment, Registered, ServerSetting},
+    diagnostic::{Diagnostic, Explain, Failure},
     domain::{Action, Address, Clock, DeploymentName, Scope, ServerName, Timestamp, ToolName},
     event::{Event, Sink},
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
@@ -36,10 +36,12 @@ use crate::{
     pattern::Catalog,
     plan::refresh::OtherDeployments,
     policy::Policies,
+    registry::{Registry, State, quarantined},
     review::Human,
     sandbox::{self, SandboxOptions},
     secret::{Redactor, SecretStore},
     store::{Claim, Lock, Recorded, Store},
+    trust::{Standing, TrustFile, Why},
 };
 
 /// How long a lock holds without being renewed.
@@ -114,6 +116,8 @@ pub struct App {
     store: Store,
     servers: Servers,
     connections: Vec<Arc<NativeServer>>,
+    registry: Registry,
+    trust: TrustFile,
     catalog: OnceLock<Catalog>,
     policies: OnceLock<Policies>,
     offline: OnceLock<OfflineParser>,
@@ -141,20 +145,39 @@ impl App {
         let store = Store::open(data.join("state.db"), parts.clock.clone()).await?;
         let secrets = Arc::new(SecretStore::new(parts.environment.clone(), data.join("secrets.json"), Redactor::default()));
         let parser = parts.parser;
+        let trust = TrustFile::new(parts.config.trust.clone());
+        let mut registry = Registry::settle(&parts.config.registered, parts.config.sandbox, &trust.load());
         let mut servers = Servers::default();
         let mut connections = Vec::new();
-        for (name, setting) in &parts.config.servers {
-            let endpoint = endpoint(name, setting, &parts, &secrets)?;
-            let options = ConnectOptions { timeout: Duration::from_secs(setting.start_timeout), ask: None };
-            let server = Arc::new(NativeServer::new(Connection::new(name.clone(), endpoint, options)));
+        for row in &mut registry.rows {
+            let State::Active(standing) = &row.state else { continue };
+            let setting = &row.entry.setting;
+            // One server that cannot be set up takes nothing from the others.
+            let endpoint = match endpoint(&row.entry.name, setting, &parts, &secrets) {
+                Ok(endpoint) => endpoint,
+                Err(d) => {
+                    row.state = State::Unusable(d.detail.trim_end_matches('.').to_owned());
+                    continue;
+                }
+            };
+            let guard = match standing {
+                Standing::Reviewed(reviewed) => Some(Arc::new(reviewed.guard())),
+                _ => None,
+            };
+            let options = ConnectOptions { timeout: Duration::from_secs(setting.start_timeout), ask: None, guard };
+            let server = Arc::new(NativeServer::new(Connection::new(row.entry.name.clone(), endpoint, options)));
             servers.insert(server.clone());
             connections.push(server);
         }
+        let mut parts = parts;
+        parts.config.servers = registry.active();
         Ok(Self {
             parts,
             store,
             servers,
             connections,
+            registry,
+            trust,
             catalog: OnceLock::new(),
             policies: OnceLock::new(),
             offline: OnceLock::new(),
@@ -180,9 +203,52 @@ impl App {
         &self.connections
     }
 
+    /// Every server that is registered, and how each stands.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What was reviewed.
+    pub fn trust(&self) -> &TrustFile {
+        &self.trust
+    }
+
+    /// A connection of its own to a registered server, with nothing held against its tools: for its review, after the person's yes.
+    pub fn connection_for_review(&self, entry: &Registered) -> Result<Arc<Connection>, Failure> {
+        let endpoint = endpoint(&entry.name, &entry.setting, &self.parts, &self.secrets).map_err(|d| Failure::from(*d))?;
+        let options = ConnectOptions { timeout: Duration::from_secs(entry.setting.start_timeout), ..ConnectOptions::default() };
+        Ok(Connection::new(entry.name.clone(), endpoint, options))
+    }
+
+    /// Why a server that did not answer is of no use to a plan, if more can be said than that.
+    pub async fn why_not(&self, name: &ServerName) -> Option<Diagnostic> {
+        let connection = self.connections.iter().find(|s| s.connection().name() == name)?.connection();
+        if connection.has_other_tools() {
+            return Some(quarantined(&self.registry.find(name.as_str())?.entry, &Why::Tools));
+        }
+        let tools = connection.tools().await.ok()?;
+        if crate::mcp::tools::speaks_protocol(&tools.tools) {
+            return None;
+        }
+        Some(
+            Diagnostic::error("server::no-types", "A server has no types")
+                .server(name)
+                .fact("server", name.to_string())
+                .detail(format!(
+                    "It offers {} tools, and neither are they those of the cross-MCP protocol nor does a binding say how they make resources.",
+                    tools.tools.len()
+                ))
+                .state("Nothing was planned.")
+                .next("See what it can do:", format!("swell servers tools {name}")),
+        )
+    }
+
     /// A server by name.
     pub fn server(&self, name: &ServerName) -> Result<&Arc<dyn ResourceServer>, Failure> {
         self.servers.get(name).ok_or_else(|| {
+            if let Some(held) = self.registry.held(name) {
+                return held.into();
+            }
             let all: Vec<&str> = self.servers.names().map(ServerName::as_str).collect();
             let mut d = Diagnostic::error("server::unknown", "There is no such server")
                 .fact("server", name.to_string())
@@ -324,7 +390,8 @@ impl App {
 
     /// Standard input, whole.
     pub fn stdin_text(&self) -> Result<String, Failure> {
-        std::io::read_to_string(std::io::stdin().lock()).map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
+        std::io::read_to_string(std::io::stdin().lock())
+            .map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
     }
 
     /// The tool that an action would call.
@@ -408,8 +475,15 @@ impl App {
         world_folder(&self.parts.config.data)
     }
 
-    /// Ends the connections.
+    /// Ends the connections. A server that showed other tools than were reviewed is remembered, so that it is not even started next time.
     pub async fn close(&self) {
+        for server in self.connections.iter().filter(|s| s.connection().has_other_tools()) {
+            let name = server.connection().name();
+            let Some(row) = self.registry.find(name.as_str()) else { continue };
+            if let Err(error) = self.trust.update(|t| t.suspend(name, &row.entry.origin.file)) {
+                self.sink().emit(Event::Warning { diagnostic: Box::new(error.explain()) });
+            }
+        }
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
         self.store.close().await;
     }
@@ -420,10 +494,11 @@ pub fn world_folder(data: &Path) -> PathBuf {
     data.join("sandbox")
 }
 
-fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: &SecretStore) -> Result<Endpoint, Failure> {
+/// The error is boxed because it is large and rare.
+fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: &SecretStore) -> Result<Endpoint, Box<Diagnostic>> {
     if let Some(kind) = &setting.sandbox {
         if !sandbox::SERVERS.contains(&kind.as_str()) {
-            return Err(Failure::from(
+            return Err(Box::new(
                 Diagnostic::error("config::sandbox", "There is no such simulated server").fact("server", name.to_string()).detail(format!(
                     "`{}` is not one of {}.",
                     crate::domain::text::clean(kind, 40),
@@ -440,17 +515,23 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
             spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
         })));
     }
-    let fill = |text: &str| fill(text, &parts.environment, secrets).map_err(|e| Failure::from(e.server(name)));
+    let fill = |text: &str| fill(text, &parts.environment, secrets).map_err(|e| Box::new(e.server(name)));
     if let Some(url) = &setting.url {
-        let headers = setting.headers.iter().map(|(k, v)| Ok((k.clone(), SecretString::from(fill(v)?)))).collect::<Result<_, Failure>>()?;
-        return Ok(Endpoint::Http(HttpSpec { url: url.clone(), headers, bearer: None }));
+        let headers =
+            setting.headers.iter().map(|(k, v)| Ok((k.clone(), SecretString::from(fill(v)?)))).collect::<Result<_, Box<Diagnostic>>>()?;
+        return Ok(Endpoint::Http(HttpSpec { url: fill(url)?, headers, bearer: None }));
     }
+    let project = parts.config.project.clone();
+    let folder = match &setting.cwd {
+        Some(cwd) => Some(project.map_or_else(PathBuf::new, |p| p).join(fill(cwd)?)),
+        None => project,
+    };
     Ok(Endpoint::Process(ProcessSpec {
-        command: setting.command.clone().unwrap_or_default(),
-        args: setting.args.clone(),
-        env: setting.env.iter().map(|(k, v)| Ok((k.clone(), fill(v)?))).collect::<Result<_, Failure>>()?,
+        command: fill(setting.command.as_deref().unwrap_or_default())?,
+        args: setting.args.iter().map(|a| fill(a)).collect::<Result<_, _>>()?,
+        env: setting.env.iter().map(|(k, v)| Ok((k.clone(), fill(v)?))).collect::<Result<_, Box<Diagnostic>>>()?,
         inherit: parts.environment.clone(),
-        folder: parts.config.project.clone(),
+        folder,
     }))
 }
 

@@ -355,8 +355,23 @@ pub struct WaitArgs {
 /// Commands about servers.
 #[derive(Debug, Subcommand)]
 pub enum ServersCommand {
-    /// All servers, with who they are and how they do.
+    /// All servers: where each is from, whether it is trusted, and how it does.
     List,
+    /// What other clients (Claude, Cursor, VS Code, Windsurf) and the environment know.
+    Discover,
+    /// Look at how a server is started, and after a yes start it and pin its tools.
+    Review {
+        /// Which.
+        server: String,
+        /// A yes without a terminal: the digest that a former review showed.
+        #[arg(long, value_name = "sha256:…")]
+        digest: Option<String>,
+    },
+    /// Take a reviewed server over into your own configuration.
+    Add {
+        /// Which.
+        server: String,
+    },
     /// The tools of one server.
     Tools {
         /// Which.

@@ -11,8 +11,7 @@ use crate::{
     chat::{self, Conversation, Manner},
     cli::{
         ApplyArgs, Command, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment,
-        PatternsCommand, PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs,
-        WaitArgs, WantedArgs,
+        PatternsCommand, PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ShowArgs, WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
@@ -28,6 +27,10 @@ use crate::{
     store::{Gone, RunKind},
     ui::{self, Screen, graph::Picture},
 };
+
+mod servers;
+
+pub use servers::servers;
 
 /// What a command needs besides the app: where data goes, and in which form.
 pub struct Out {
@@ -473,34 +476,6 @@ pub async fn schema(app: &App, out: &Out, kind: &str) -> Exit {
     let (server, def) = flow::find_type(&types, kind)?;
     out.data(def, || ui::list::schema(server, def, &out.screen.style()));
     Ok(DONE)
-}
-
-/// `swell servers …`.
-pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
-    match command {
-        ServersCommand::List | ServersCommand::Health => {
-            let rows = inspect::servers(app).await;
-            out.data(&rows, || {
-                let cells = rows.iter().map(|r| {
-                    vec![r.name.clone(), r.reached_by.clone(), r.identity.clone(), r.protocol.clone(), r.health.clone(), r.message.clone()]
-                });
-                out.table(&["server", "how", "identity", "protocol", "health", ""], cells.collect())
-            });
-            Ok(if rows.iter().all(|r| r.health == "healthy") { DONE } else { ExitClass::Refused.code() })
-        }
-        ServersCommand::Tools { server } => {
-            let tools = inspect::tools(app, server).await?;
-            out.data(&tools, || {
-                out.table(&["tool", "description"], tools.iter().map(|t| vec![t.name.clone(), t.description.clone()]).collect())
-            });
-            Ok(DONE)
-        }
-        ServersCommand::Doctor { server } => {
-            let reports = inspect::doctor(app, server.as_deref()).await?;
-            out.data(&reports, || reports.iter().map(|r| ui::list::server_report(r, &out.screen.style())).collect());
-            Ok(if reports.iter().all(|r| r.sound) { DONE } else { ExitClass::Refused.code() })
-        }
-    }
 }
 
 /// `swell patterns …`.

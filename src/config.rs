@@ -16,6 +16,12 @@ use crate::{
     domain::{ServerName, name::nearest},
 };
 
+pub mod discover;
+
+pub mod origin;
+
+pub use origin::{Layer, Origin, Registered};
+
 /// The environment as a map; only `main` reads the real one.
 pub type Environment = BTreeMap<String, String>;
 
@@ -30,8 +36,9 @@ pub struct Setting {
     pub from: String,
 }
 
-/// A server as it is configured.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// A server as it is configured. In every text `${NAME}` is taken from Swell's environment, `${secret:NAME}` from the secrets, and
+/// `$${` is a literal `${`.
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerSetting {
     /// One of the simulated servers: opnsense, aws, docker, kubernetes.
@@ -41,12 +48,14 @@ pub struct ServerSetting {
     /// Its arguments.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Its environment; nothing else is handed on but PATH, HOME and the like. `${NAME}` is taken from Swell's environment.
+    /// The folder in which it runs; the project's if not set.
+    pub cwd: Option<String>,
+    /// Its environment; nothing else is handed on but PATH, HOME and the like.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The URL of a streamable HTTP server.
     pub url: Option<String>,
-    /// HTTP headers; `${NAME}` is taken from Swell's environment.
+    /// HTTP headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Seconds until a start counts as failed.
@@ -56,6 +65,33 @@ pub struct ServerSetting {
 
 fn start_timeout() -> u64 {
     20
+}
+
+impl Default for ServerSetting {
+    fn default() -> Self {
+        Self {
+            sandbox: None,
+            command: None,
+            args: Vec::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            url: None,
+            headers: BTreeMap::new(),
+            start_timeout: start_timeout(),
+        }
+    }
+}
+
+// The values of variables and headers are secrets as often as not; so is the query of a URL.
+impl std::fmt::Debug for ServerSetting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerSetting")
+            .field("sandbox", &self.sandbox)
+            .field("command", &self.command)
+            .field("env", &self.env.keys())
+            .field("headers", &self.headers.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The model, if one is configured.
@@ -82,8 +118,16 @@ pub struct Config {
     pub data: PathBuf,
     /// The user's own files (patterns, prompts).
     pub user: PathBuf,
-    /// The servers, in the order of the files.
+    /// The servers that may be used, in the order of the files. Which of the registered ones that are is settled in `registry`.
     pub servers: IndexMap<ServerName, ServerSetting>,
+    /// Every entry that names a server, wherever it stands.
+    pub registered: Vec<Registered>,
+    /// Whether the simulated servers are there besides others; only if nothing else is configured when nothing is said.
+    pub sandbox: Option<bool>,
+    /// What was reviewed. Never below the project's folder, where a repository could bring its own.
+    pub trust: PathBuf,
+    /// What is wrong with files of other clients.
+    pub problems: Vec<Diagnostic>,
     /// The model.
     pub model: Option<ModelSetting>,
     /// Calls in flight on one server.
@@ -109,10 +153,10 @@ struct File {
     model: ModelFile,
     #[serde(default)]
     limits: LimitsFile,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "sandbox_file")]
     sandbox: SandboxFile,
     #[serde(default)]
-    servers: IndexMap<String, ServerSetting>,
+    servers: IndexMap<toml::Spanned<String>, ServerSetting>,
     #[serde(default)]
     auto_approve: Vec<Rule>,
     data: Option<PathBuf>,
@@ -139,7 +183,27 @@ struct LimitsFile {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SandboxFile {
+    /// The simulated servers are there besides the others.
+    servers: Option<bool>,
     latency: Option<bool>,
+}
+
+/// `sandbox = true`, or a table.
+fn sandbox_file<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SandboxFile, D::Error> {
+    struct Either;
+    impl<'de> serde::de::Visitor<'de> for Either {
+        type Value = SandboxFile;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("true, false or a table")
+        }
+        fn visit_bool<E>(self, servers: bool) -> Result<SandboxFile, E> {
+            Ok(SandboxFile { servers: Some(servers), latency: None })
+        }
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SandboxFile, A::Error> {
+            SandboxFile::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+        }
+    }
+    from.deserialize_any(Either)
 }
 
 /// What the flags say.
@@ -179,6 +243,11 @@ pub fn load(
         found.and_then(|f| parse(f).map_err(|d| problems.push(d)).ok().map(|file| (file, f.path.display().to_string())))
     };
     let files: Vec<(File, String)> = [read(user), read(project)].into_iter().flatten().collect();
+    let own_data = env
+        .get("SWELL_DATA")
+        .map(PathBuf::from)
+        .or_else(|| files.iter().find(|(_, path)| user.is_some_and(|u| u.path.display().to_string() == *path))?.0.data.clone());
+    let trust = own_data.unwrap_or_else(|| home.join(".local/share/swell")).join("trust.json");
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -248,36 +317,29 @@ pub fn load(
     );
     let model = model(&mut settings, &files, env);
 
-    let mut servers = IndexMap::new();
-    let mut auto_approve = Vec::new();
+    let sandbox = settings.take(
+        "sandbox.servers",
+        None,
+        &files,
+        |f| f.sandbox.servers.map(Some),
+        env,
+        "SWELL_SANDBOX",
+        |v| v.parse().ok().map(Some),
+        |v| v.map_or_else(|| "only when no server is configured".to_owned(), |on| on.to_string()),
+    );
+
+    let (mut registered, mut auto_approve) = (Vec::new(), Vec::new());
     for (file, path) in files {
+        let of = |found: &&FoundFile| found.path.display().to_string() == path;
+        let (layer, text) = match project.filter(of) {
+            Some(project) => (Layer::Project, project.text.as_str()),
+            None => (Layer::User, user.map_or("", |u| u.text.as_str())),
+        };
         for (name, server) in file.servers {
-            match ServerName::new(name.as_str()) {
-                Ok(good) => {
-                    let what = server
-                        .sandbox
-                        .as_ref()
-                        .map(|s| format!("sandbox {s}"))
-                        .or_else(|| server.url.clone())
-                        .or_else(|| server.command.clone());
-                    match what {
-                        Some(what) => {
-                            settings.note(&format!("servers.{good}"), &what, &path);
-                            servers.insert(good, server);
-                        }
-                        None => problems.push(
-                            Diagnostic::error("config::server", "A server's entry says nothing about how to reach it")
-                                .fact("server", name)
-                                .fact("file", path.clone())
-                                .detail("It needs one of `command`, `url` or `sandbox`."),
-                        ),
-                    }
-                }
-                Err(e) => problems.push(
-                    Diagnostic::error("config::server-name", "A server's name is not acceptable")
-                        .fact("file", path.clone())
-                        .detail(format!("{e}.")),
-                ),
+            let place = Source::locate(&path, text, name.span().start, name.span().len(), "");
+            match entry(name.get_ref(), server, Origin { layer, file: path.clone(), line: place.line }) {
+                Ok(entry) => registered.push(entry),
+                Err(d) => problems.push(d.source(Some(place))),
             }
         }
         if !file.auto_approve.is_empty() && Some(&path) == from_project.as_ref() {
@@ -292,11 +354,22 @@ pub fn load(
             auto_approve.extend(file.auto_approve);
         }
     }
-    if servers.is_empty() {
-        for name in crate::config::SANDBOX_SERVERS {
-            if let Ok(server) = ServerName::new(name) {
-                settings.note(&format!("servers.{name}"), &format!("sandbox {name}"), "built-in (no server is configured)");
-                servers.insert(server, sandbox_server(name));
+    let folder = root.as_deref().unwrap_or(&flags.directory);
+    let from_environment = discover::environment::read(&discover::Surroundings { os: discover::Os::current(), home, env, folder });
+    registered.extend(from_environment.servers);
+    registered.sort_by_key(|r| r.origin.layer);
+    let mut servers = IndexMap::new();
+    for r in &registered {
+        servers.entry(r.name.clone()).or_insert_with(|| {
+            settings.note(&format!("servers.{}", r.name), &r.setting.how(), &r.origin.place());
+            r.setting.clone()
+        });
+    }
+    if sandbox.unwrap_or(servers.is_empty()) {
+        for (server, setting) in simulated() {
+            if !servers.contains_key(&server) {
+                settings.note(&format!("servers.{server}"), &setting.how(), "built-in");
+                servers.insert(server, setting);
             }
         }
     }
@@ -313,6 +386,10 @@ pub fn load(
         data,
         user: home.join(".config/swell"),
         servers,
+        registered,
+        sandbox,
+        trust,
+        problems: from_environment.problems,
         model,
         per_server,
         overall,
@@ -327,16 +404,58 @@ pub fn load(
 /// The simulated servers that are there when nothing is configured.
 pub const SANDBOX_SERVERS: [&str; 4] = ["opnsense", "aws", "docker", "kubernetes"];
 
-fn sandbox_server(name: &str) -> ServerSetting {
-    ServerSetting {
-        sandbox: Some(name.to_owned()),
-        command: None,
-        args: Vec::new(),
-        env: BTreeMap::new(),
-        url: None,
-        headers: BTreeMap::new(),
-        start_timeout: start_timeout(),
+/// The simulated servers under their own names.
+pub fn simulated() -> impl Iterator<Item = (ServerName, ServerSetting)> {
+    SANDBOX_SERVERS.iter().filter_map(|name| {
+        let setting = ServerSetting { sandbox: Some((*name).to_owned()), ..ServerSetting::default() };
+        Some((ServerName::new(*name).ok()?, setting))
+    })
+}
+
+fn entry(name: &str, server: ServerSetting, origin: Origin) -> Result<Registered, Diagnostic> {
+    let good = ServerName::new(name)
+        .map_err(|e| Diagnostic::error("config::server-name", "A server's name is not acceptable").detail(format!("{e}.")))?;
+    if server.sandbox.is_none() && server.url.is_none() && server.command.is_none() {
+        return Err(Diagnostic::error("config::server", "A server's entry says nothing about how to reach it")
+            .fact("server", name)
+            .detail("It needs one of `command`, `url` or `sandbox`."));
     }
+    Ok(Registered::new(good, origin, server))
+}
+
+impl ServerSetting {
+    /// In a few words how it is reached; nothing of a URL behind its path.
+    pub fn how(&self) -> String {
+        match (&self.sandbox, &self.url, &self.command) {
+            (Some(kind), ..) => format!("sandbox {kind}"),
+            (_, Some(url), _) => shown_url(url),
+            (_, _, Some(command)) => command.clone(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A URL without what people put keys into: user, password, and the values of its query.
+pub fn shown_url(url: &str) -> String {
+    let (front, query) = match url.split_once(['?', '#']) {
+        Some((front, query)) => (front, Some(query)),
+        None => (url, None),
+    };
+    let front = match front.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
+            match host.rsplit_once('@') {
+                Some((_, host)) => format!("{scheme}://‹hidden›@{host}{path}"),
+                None => format!("{scheme}://{host}{path}"),
+            }
+        }
+        None => front.to_owned(),
+    };
+    let names = |q: &str| {
+        let names = q.split('&').map(|part| part.split_once('=').map_or_else(|| "‹hidden›".to_owned(), |(n, _)| format!("{n}=‹hidden›")));
+        names.collect::<Vec<_>>().join("&")
+    };
+    query.map_or_else(|| front.clone(), |q| format!("{front}?{}", names(q)))
 }
 
 fn model(settings: &mut Settings, files: &[(File, String)], env: &Environment) -> Option<ModelSetting> {

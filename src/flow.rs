@@ -226,11 +226,17 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
     let others = app.others();
     let seen = observe(app.servers(), template, snapshot, &others, app.sink()).await;
     let mut problems = check(template, &registered(app, &seen), &seen);
-    let unreachable = needed_unreachable(template, snapshot, &seen);
-    if !unreachable.is_empty() {
-        // What an unreachable server would have said cannot be wrong.
-        problems.retain(|p| p.server.as_ref().is_none_or(|s| !seen.unreachable.contains_key(s)));
+    let mut unreachable = needed_unreachable(template, snapshot, &seen);
+    for d in &mut unreachable {
+        if let Some(server) = d.server.clone()
+            && let Some(better) = app.why_not(&server).await
+        {
+            *d = better;
+        }
     }
+    unreachable.extend(held(app, template, snapshot));
+    // What such a server would have said cannot be wrong.
+    problems.retain(|p| p.server.as_ref().is_none_or(|s| !unreachable.iter().any(|u| u.server.as_ref() == Some(s))));
     problems.extend(unreachable);
     problems.extend(seen.problems.clone());
     let (settled, open) = match snapshot {
@@ -290,6 +296,20 @@ fn needed_unreachable(template: &Template, snapshot: Option<&Snapshot>, seen: &O
             || template.resources.iter().flat_map(|r| r.properties.values()).any(|v| v.to_string().contains(&format!("${{{server}:")))
     };
     seen.unreachable.iter().filter(|(s, _)| used(s)).map(|(_, d)| d.clone()).collect()
+}
+
+/// Servers that are registered and may not be used, and without which nothing can be said.
+fn held(app: &App, template: &Template, snapshot: Option<&Snapshot>) -> Vec<Diagnostic> {
+    let mut names: std::collections::BTreeSet<ServerName> = template.resources.iter().map(|r| r.address.server.clone()).collect();
+    names.extend(snapshot.iter().flat_map(|s| s.resources.keys()).map(|a| a.server.clone()));
+    for value in template.resources.iter().flat_map(|r| r.properties.values()).chain(template.outputs.values()) {
+        for (_, reference) in crate::domain::reference::references(value) {
+            if let crate::domain::Reference::Output { address, .. } = reference {
+                names.insert(address.server);
+            }
+        }
+    }
+    names.iter().filter(|n| app.servers().get(n).is_none()).filter_map(|n| app.registry().held(n)).collect()
 }
 
 fn blind(one: &Unsettled) -> Diagnostic {
@@ -816,7 +836,8 @@ pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<crate::
     let Some(snapshot) = app.store().latest(deployment).await? else { return Err(no_deployment(app, deployment.as_str()).await) };
     let template = desired::from_snapshot(&snapshot);
     let seen = observe(app.servers(), &template, Some(&snapshot), &app.others(), app.sink()).await;
-    let unreachable = needed_unreachable(&desired::nothing(deployment), Some(&snapshot), &seen);
+    let mut unreachable = needed_unreachable(&desired::nothing(deployment), Some(&snapshot), &seen);
+    unreachable.extend(held(app, &desired::nothing(deployment), Some(&snapshot)));
     if !unreachable.is_empty() {
         return Err(unreachable.into());
     }

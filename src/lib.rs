@@ -71,6 +71,12 @@ pub mod ui;
 /// Settings in layers.
 pub mod config;
 
+/// What a person has reviewed about servers.
+pub mod trust;
+
+/// Which of the registered servers may be used.
+pub mod registry;
+
 /// The composition root.
 pub mod app;
 
@@ -79,6 +85,9 @@ pub mod flow;
 
 /// The read-only branch: query and troubleshoot.
 pub mod inspect;
+
+/// Servers: list, discover, review, add.
+pub mod servers;
 
 /// One turn of the conversation.
 pub mod chat;

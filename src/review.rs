@@ -118,6 +118,11 @@ pub trait Human: Send + Sync {
     /// Asks something; `None` if nobody answered.
     async fn ask(&self, question: &Question) -> Option<String>;
 
+    /// Shows a text and waits until the person types `word` (for `yes`, a `y` is enough). With nobody there it is a no.
+    async fn confirm(&self, _text: &str, _word: &str) -> bool {
+        false
+    }
+
     /// Asks whether a run that was held after a wave shall go on. With nobody there it does not.
     async fn go_on(&self, _wave: usize) -> bool {
         false

@@ -14,7 +14,10 @@ use crate::{
     chat::Conversation,
     cli::{Cli, Colour, Command, ParserChoice, SandboxCommand},
     commands::{self, Layout, Out},
-    config::{self, Environment, Flags, FoundFile},
+    config::{
+        self, Environment, Flags, FoundFile,
+        discover::{MAX_FILE, Os, Surroundings},
+    },
     diagnostic::{Diagnostic, ExitClass, Failure},
     event::Sink,
     repl::{
@@ -96,8 +99,38 @@ fn settings(cli: &Cli, env: &Environment) -> Result<config::Config, Failure> {
         Some(folder) => found(folder.join("swell.toml"))?,
         None => None,
     };
+    let folder = project.unwrap_or_else(|| directory.clone());
     let flags = Flags { directory, profile: cli.global.profile.clone() };
-    Ok(config::load(&flags, env, &home, user.as_ref(), in_project.as_ref())?)
+    let mut config = config::load(&flags, env, &home, user.as_ref(), in_project.as_ref())?;
+    discover(&mut config, &Surroundings { os: Os::current(), home: &home, env, folder: &folder });
+    Ok(config)
+}
+
+/// Reads what other clients know. A file that cannot be read is said, and takes nothing from the others.
+fn discover(config: &mut config::Config, s: &Surroundings<'_>) {
+    for place in config::discover::places(s) {
+        let read = std::fs::metadata(&place.path).and_then(|m| {
+            if !m.is_file() || m.len() > MAX_FILE {
+                return Err(std::io::Error::other("it is no file, or too large"));
+            }
+            std::fs::read_to_string(&place.path)
+        });
+        match read {
+            Ok(text) => {
+                let found = config::discover::read(&place, &text, s);
+                config.registered.extend(found.servers);
+                config.problems.extend(found.problems);
+            }
+            Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
+            Err(e) => config.problems.push(
+                Diagnostic::warning("discover::file", "A file of another client cannot be read as it stands")
+                    .fact("from", place.layer.title())
+                    .fact("where", crate::domain::text::clean_line(&place.path.display().to_string(), 400))
+                    .detail(format!("{e}."))
+                    .state("It is left out; everything else is read."),
+            ),
+        }
+    }
 }
 
 fn home(env: &Environment) -> PathBuf {

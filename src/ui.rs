@@ -28,6 +28,8 @@ pub mod review;
 
 pub mod rows;
 
+pub mod servers;
+
 pub mod show;
 
 pub mod summary;

@@ -17,6 +17,7 @@ mod cli {
     mod json;
     mod plan;
     mod saved_plan;
+    mod servers;
 }
 
 mod bad_input {

@@ -10,7 +10,7 @@ use crate::{
     answer::{Answer, Strength},
     app::{Allowed, App, Identity, Parts},
     approval::{Consent, approve},
-    config::{Config, ServerSetting},
+    config::{Config, Layer, Origin, Registered, ServerSetting},
     domain::{Clock, Timestamp},
     event::{RunSummary, Silent},
     flow::{self, RunOptions},
@@ -60,7 +60,15 @@ fn sandboxed(name: &str) -> ServerSetting {
 async fn open(folder: &std::path::Path, docker: ServerSetting) -> App {
     let mut servers: IndexMap<_, _> = ["opnsense", "aws", "kubernetes"].iter().map(|n| (n.parse().unwrap(), sandboxed(n))).collect();
     servers.insert("docker".parse().unwrap(), docker);
+    let user = |name: &crate::domain::ServerName, setting: &ServerSetting| {
+        let origin = Origin { layer: Layer::User, file: "config.toml".into(), line: 1 };
+        Registered::new(name.clone(), origin, setting.clone())
+    };
     let config = Config {
+        registered: servers.iter().map(|(name, setting)| user(name, setting)).collect(),
+        sandbox: Some(false),
+        trust: folder.join("trust.json"),
+        problems: Vec::new(),
         project: None,
         data: folder.join("data"),
         user: folder.join("user"),

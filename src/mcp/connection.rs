@@ -23,6 +23,7 @@ use super::{
     ConnectError,
     handler::{Ask, Handler, Shared},
     http::{HttpSpec, innermost},
+    pins::Guard,
     process::{Process, ProcessSpec},
     watch::Watched,
     wire::{Ledger, LineTransport},
@@ -53,11 +54,13 @@ pub struct ConnectOptions {
     pub timeout: Duration,
     /// Who answers questions of the server. Without one, the server is told that nobody can.
     pub ask: Option<Arc<dyn Ask>>,
+    /// What its tools must be, if a person has reviewed them.
+    pub guard: Option<Arc<Guard>>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None }
     }
 }
 
@@ -207,6 +210,9 @@ impl Connection {
     /// The session of now, made if needed. Callers that come meanwhile wait for the same attempt.
     pub(crate) async fn session(&self) -> Result<Arc<Session>, ConnectError> {
         let mut current = self.session.lock().await;
+        if self.guard().is_some_and(|g| g.is_broken()) {
+            return Err(self.other_tools());
+        }
         if let Some(session) = current.as_ref().filter(|s| !s.is_closed()) {
             return Ok(session.clone());
         }
@@ -247,14 +253,43 @@ impl Connection {
                 legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
             },
         };
-        match self.attempt(first, deadline).await {
-            Ok(session) => Ok(session),
-            Err(Failed { error, other: None }) => Err(error),
+        let session = match self.attempt(first, deadline).await {
+            Ok(session) => session,
+            Err(Failed { error, other: None }) => return Err(error),
             Err(Failed { error, other: Some(other) }) => {
                 tracing::debug!(server = %self.name, %error, "trying the other handshake");
-                self.attempt(other, deadline).await.map_err(|failed| failed.error)
+                self.attempt(other, deadline).await.map_err(|failed| failed.error)?
             }
-        }
+        };
+        self.admit(session).await
+    }
+
+    /// Before anything is asked of a reviewed server, its tools must be those that were reviewed.
+    async fn admit(&self, session: Session) -> Result<Session, ConnectError> {
+        let Some(guard) = self.guard() else { return Ok(session) };
+        let error = match self.list(&session).await {
+            Ok(list) if guard.passes(&list.tools) => return Ok(session),
+            Ok(_) => self.other_tools(),
+            Err(e) => {
+                let reason = format!("its tools cannot be held against those that were reviewed ({})", clean_line(&e.to_string(), 200));
+                ConnectError::Handshake { server: self.name.clone(), reason, stderr: Vec::new() }
+            }
+        };
+        session.close().await;
+        Err(error)
+    }
+
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.options.guard.as_deref()
+    }
+
+    /// Whether other tools were seen than a person has reviewed.
+    pub fn has_other_tools(&self) -> bool {
+        self.guard().is_some_and(Guard::is_broken)
+    }
+
+    fn other_tools(&self) -> ConnectError {
+        ConnectError::Handshake { server: self.name.clone(), reason: Guard::WORDS.to_owned(), stderr: Vec::new() }
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {

@@ -1,6 +1,9 @@
 //! What a server's tools were when a person looked at them: hashes, and what differs now.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +33,36 @@ pub fn pin_of(tools: &[Tool]) -> String {
     let mut sorted: Vec<&Tool> = tools.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
     hash(&Value::Array(sorted.into_iter().map(|t| t.definition.clone()).collect()))
+}
+
+/// Holds the tools of a connection against those that a person has reviewed. Once it has seen others, it lets nothing pass any more.
+#[derive(Debug)]
+pub struct Guard {
+    pin: String,
+    broken: AtomicBool,
+}
+
+impl Guard {
+    /// Lets only the tools pass that have this pin.
+    pub fn new(pin: String) -> Self {
+        Self { pin, broken: AtomicBool::new(false) }
+    }
+
+    /// Whether these are the tools that were reviewed.
+    pub fn passes(&self, tools: &[Tool]) -> bool {
+        if pin_of(tools) != self.pin {
+            self.broken.store(true, Ordering::Release);
+        }
+        !self.is_broken()
+    }
+
+    /// Whether it has seen other tools.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// What is said then.
+    pub const WORDS: &str = "its tools are not those that were reviewed";
 }
 
 fn hash(value: &Value) -> String {

@@ -15,6 +15,7 @@ use super::{
     CallError, Refusal,
     connection::{Connection, Session},
     http::innermost,
+    pins::Guard,
     protocol::tool,
 };
 use crate::domain::{
@@ -134,13 +135,16 @@ impl Connection {
                     first = false;
                     self.discard(&session).await;
                 }
+                Ok(list) if self.guard().is_some_and(|g| !g.passes(&list.tools)) => {
+                    return Err(CallError::NotSent { server: self.name().clone(), reason: Guard::WORDS.to_owned() });
+                }
                 Ok(list) => return Ok(list),
                 Err(e) => return Err(self.list_error(e, &session).await),
             }
         }
     }
 
-    async fn list(&self, session: &Session) -> Result<ToolList, ServiceError> {
+    pub(super) async fn list(&self, session: &Session) -> Result<ToolList, ServiceError> {
         let (mut list, mut seen, mut cursors) = (ToolList::default(), BTreeSet::new(), HashSet::new());
         let mut cursor: Option<String> = None;
         for _ in 0..MAX_PAGES {

@@ -189,6 +189,17 @@ impl Human for Terminal {
         Some(chosen.cloned().unwrap_or_else(|| typed.to_owned()))
     }
 
+    async fn confirm(&self, text: &str, word: &str) -> bool {
+        let mut page = Page::default();
+        // Broken at the edge of the screen and never cut: what is not seen cannot be agreed to.
+        text.lines().for_each(|line| page.flow(Line::of(Tone::Plain, line), &self.screen.style(), 4));
+        self.write(&page.render(&self.screen.style()));
+        self.lines.forget_typed();
+        let Some(typed) = self.lines.read_line(&format!("Type {word} to go on; anything else is a no: ")).await else { return false };
+        let typed = typed.trim();
+        typed == word || (word == "yes" && typed.eq_ignore_ascii_case("y"))
+    }
+
     async fn go_on(&self, wave: usize) -> bool {
         self.write("");
         self.lines.forget_typed();

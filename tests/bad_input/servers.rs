@@ -5,10 +5,9 @@ use crate::support::env::{BLOG, Ran, SWELL, TestEnv, YES};
 /// Docker as a program of its own over standard input and output; the firewall within.
 fn with_program() -> TestEnv {
     let env = TestEnv::new().var("SWELL_CALL_IDLE", "2").var("SWELL_CALL_TOTAL", "4");
-    env.write(
-        "swell.toml",
-        format!("[servers.docker]\ncommand = {SWELL:?}\nargs = [\"sandbox\", \"serve\", \"docker\"]\n[servers.opnsense]\nsandbox = \"opnsense\"\n"),
-    );
+    env.configure(&format!(
+        "[servers.docker]\ncommand = {SWELL:?}\nargs = [\"sandbox\", \"serve\", \"docker\"]\n[servers.opnsense]\nsandbox = \"opnsense\"\n"
+    ));
     env
 }
 
@@ -64,12 +63,17 @@ fn does_it_and_never_answers() {
 
 #[test]
 fn a_program_that_is_not_there_or_speaks_something_else() {
-    for (command, arguments) in [("/nowhere/at-all", "[]"), ("/bin/cat", "[]"), ("/bin/echo", "[\"hello\"]"), ("/bin/false", "[]"), ("/bin/sh", "[\"-c\", \"yes garbage | head -c 5000000\"]")] {
+    for (command, arguments) in [
+        ("/nowhere/at-all", "[]"),
+        ("/bin/cat", "[]"),
+        ("/bin/echo", "[\"hello\"]"),
+        ("/bin/false", "[]"),
+        ("/bin/sh", "[\"-c\", \"yes garbage | head -c 5000000\"]"),
+    ] {
         let env = TestEnv::new();
-        env.write(
-            "swell.toml",
-            format!("[servers.docker]\ncommand = \"{command}\"\nargs = {arguments}\nstart_timeout = 2\n[servers.opnsense]\nsandbox = \"opnsense\"\n"),
-        );
+        env.configure(&format!(
+            "[servers.docker]\ncommand = \"{command}\"\nargs = {arguments}\nstart_timeout = 2\n[servers.opnsense]\nsandbox = \"opnsense\"\n"
+        ));
         let ran = env.swell(&["servers", "doctor"]);
         assert_eq!(ran.code, 1, "{ran}");
         // A pattern adapts to what is there, so it may plan without docker or refuse; a template that needs docker is refused by name.

@@ -22,7 +22,7 @@ use crate::{
 };
 
 fn quick(ms: u64) -> ConnectOptions {
-    ConnectOptions { timeout: Duration::from_millis(ms), ask: None }
+    ConnectOptions { timeout: Duration::from_millis(ms), ..ConnectOptions::default() }
 }
 
 #[tokio::test]
@@ -153,7 +153,11 @@ fn modern(ask: Option<Arc<dyn Ask>>) -> Arc<Connection> {
         });
         Some(theirs)
     };
-    Connection::new(server("modern"), Endpoint::Local(Arc::new(factory)), ConnectOptions { timeout: Duration::from_secs(5), ask })
+    Connection::new(
+        server("modern"),
+        Endpoint::Local(Arc::new(factory)),
+        ConnectOptions { timeout: Duration::from_secs(5), ask, guard: None },
+    )
 }
 
 #[tokio::test]

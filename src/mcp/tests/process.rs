@@ -23,7 +23,7 @@ fn spec(script: &str) -> ProcessSpec {
 }
 
 fn shell(script: &str, ms: u64) -> Arc<Connection> {
-    let options = ConnectOptions { timeout: Duration::from_millis(ms), ask: None };
+    let options = ConnectOptions { timeout: Duration::from_millis(ms), ..ConnectOptions::default() };
     Connection::new(server("sh"), Endpoint::Process(spec(script)), options)
 }
 

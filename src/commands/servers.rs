@@ -1,0 +1,95 @@
+//! `swell servers …`, each as one short function.
+
+use super::{DONE, Exit, Out};
+use crate::{
+    app::App,
+    cli::ServersCommand,
+    diagnostic::ExitClass,
+    event::Event,
+    inspect,
+    servers::{self, Ask},
+    ui,
+};
+
+/// `swell servers …`.
+pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
+    match command {
+        ServersCommand::List => list(app, out).await,
+        ServersCommand::Health => health(app, out).await,
+        ServersCommand::Discover => discover(app, out),
+        ServersCommand::Review { server, digest } => review(app, out, server, digest.as_deref()).await,
+        ServersCommand::Add { server } => add(app, out, server),
+        ServersCommand::Tools { server } => {
+            let tools = inspect::tools(app, server).await?;
+            out.data(&tools, || {
+                out.table(&["tool", "description"], tools.iter().map(|t| vec![t.name.clone(), t.description.clone()]).collect())
+            });
+            Ok(DONE)
+        }
+        ServersCommand::Doctor { server } => {
+            let reports = inspect::doctor(app, server.as_deref()).await?;
+            out.data(&reports, || reports.iter().map(|r| ui::list::server_report(r, &out.screen.style())).collect());
+            Ok(if reports.iter().all(|r| r.sound) { DONE } else { ExitClass::Refused.code() })
+        }
+    }
+}
+
+/// What is wrong with the sources; everything else goes on.
+fn warn(app: &App) {
+    let mut all = app.config().problems.clone();
+    if let Err(e) = app.trust().load() {
+        all.push(crate::diagnostic::Explain::explain(&e));
+    }
+    all.into_iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
+}
+
+async fn list(app: &App, out: &Out) -> Exit {
+    warn(app);
+    let listing = servers::list(app, Ask::Live).await;
+    out.data(&listing, || ui::servers::listing(&listing, &out.screen.style()));
+    Ok(if listing.servers.iter().all(|s| matches!(s.health.as_str(), "healthy" | "-")) { DONE } else { ExitClass::Refused.code() })
+}
+
+async fn health(app: &App, out: &Out) -> Exit {
+    let mut listing = servers::list(app, Ask::Live).await;
+    listing.servers.retain(|s| s.health != "-");
+    out.data(&listing.servers, || {
+        let cells = listing.servers.iter().map(|s| vec![s.name.clone(), s.health.clone(), s.identity.clone(), s.message.clone()]);
+        out.table(&["server", "health", "identity", ""], cells.collect())
+    });
+    Ok(if listing.servers.iter().all(|s| s.health == "healthy") { DONE } else { ExitClass::Refused.code() })
+}
+
+fn discover(app: &App, out: &Out) -> Exit {
+    warn(app);
+    let offers = servers::discover(app);
+    out.data(&offers, || ui::servers::offers(&offers, &out.screen.style()));
+    Ok(DONE)
+}
+
+async fn review(app: &App, out: &Out, name: &str, digest: Option<&str>) -> Exit {
+    let outcome = servers::review(app, name, digest).await?;
+    out.data(&outcome, || {
+        let tools = outcome.tools.as_ref().map_or(0, |t| t.tools.len());
+        match outcome.outcome.as_str() {
+            "declined" => format!("{name} stays quarantined; nothing was changed.\n"),
+            "unchanged" => format!("{name} is as it was reviewed: {tools} tools pinned.\n"),
+            _ => format!("{name} is reviewed: {tools} tools pinned.\n"),
+        }
+    });
+    if let Some(tools) = outcome.tools.as_ref().filter(|_| outcome.outcome != "declined") {
+        for warning in &tools.warnings {
+            app.sink().emit(Event::Notice { text: warning.clone() });
+        }
+    }
+    Ok(if outcome.outcome == "declined" { ExitClass::Refused.code() } else { DONE })
+}
+
+fn add(app: &App, out: &Out, name: &str) -> Exit {
+    let added = servers::add(app, name)?;
+    out.data(&added, || {
+        let secrets: String = added.secrets.iter().map(|s| format!("stored the secret {s}\n")).collect();
+        format!("added {} to {}\n{secrets}", added.name, added.file)
+    });
+    Ok(DONE)
+}

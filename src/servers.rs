@@ -1,0 +1,147 @@
+//! Servers as the operator handles them: the list, what other clients know, the review, and taking one over into the own file.
+//!
+//! Nothing here starts a quarantined server but [`review`], and that only after a person's yes to exactly this start.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    answer::servers::{Listed, Listing, Offer},
+    app::App,
+    config::Layer,
+    domain::text::{clean, clean_line},
+    mcp::{Health, ResourceServer, native::NativeServer, tools::speaks_protocol},
+    registry::{Row, State},
+    trust::Standing,
+};
+
+mod add;
+
+mod review;
+
+pub use add::{Added, add, plan_to_add};
+pub use review::review;
+
+/// Whether the servers in use are asked how they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// All at the same time, each within its own timeout.
+    Live,
+    /// Nothing is started.
+    Nothing,
+}
+
+/// Every registered server.
+pub async fn list(app: &App, ask: Ask) -> Listing {
+    let rows = &app.registry().rows;
+    let mut servers: Vec<Listed> = rows.iter().map(|row| listed(app, row)).collect();
+    if ask == Ask::Live {
+        let asked = rows.iter().zip(&mut servers).filter(|(row, _)| row.is_active());
+        futures::future::join_all(asked.filter_map(|(row, listed)| {
+            let server = app.connections().iter().find(|s| s.connection().name() == &row.entry.name)?;
+            Some(fill_in(server, listed))
+        }))
+        .await;
+    }
+    let lookalikes = app.registry().lookalikes().into_iter().map(|g| g.into_iter().map(|n| clean_line(n, 80)).collect()).collect();
+    Listing { servers, lookalikes }
+}
+
+fn listed(app: &App, row: &Row) -> Listed {
+    let entry = &row.entry;
+    let (trust, note, shadowed_by) = match &row.state {
+        State::Active(Standing::BuiltIn) => ("built-in", "simulated".to_owned(), None),
+        State::Active(Standing::Operator) => ("operator", String::new(), None),
+        State::Active(Standing::Reviewed(r)) => ("reviewed", format!("{} tools pinned", r.tools.as_ref().map_or(0, Vec::len)), None),
+        State::Active(Standing::Quarantined(why)) | State::Quarantined(why) => {
+            ("quarantined", format!("{}: swell servers review {}", why.sentence(), entry.name), None)
+        }
+        State::Shadowed(by) => ("shadowed", format!("by {}", by.place()), Some(by.place())),
+        State::Disabled => ("disabled", "switched off where it stands".to_owned(), None),
+        State::Unusable(why) => ("unusable", clean(why, 300), None),
+    };
+    let me = &entry.origin;
+    let shadows = app.registry().rows.iter().filter(|r| r.entry.name == entry.name && matches!(&r.state, State::Shadowed(by) if by == me));
+    Listed {
+        name: entry.name.to_string(),
+        called: (entry.called != entry.name.as_str()).then(|| crate::domain::text::reveal(&entry.called)),
+        from: entry.origin.layer.title().to_owned(),
+        place: entry.origin.place(),
+        transport: transport(row).to_owned(),
+        reached_by: clean_line(&entry.setting.how(), 300),
+        shadowed_by,
+        shadows: shadows.map(|r| r.entry.origin.place()).collect(),
+        trust: trust.to_owned(),
+        note,
+        protocol: String::new(),
+        tools: None,
+        health: "-".to_owned(),
+        identity: String::new(),
+        message: String::new(),
+    }
+}
+
+fn transport(row: &Row) -> &'static str {
+    match (&row.entry.setting.sandbox, &row.entry.setting.url) {
+        (Some(_), _) => "sandbox",
+        (_, Some(_)) => "http",
+        _ => "stdio",
+    }
+}
+
+async fn fill_in(server: &NativeServer, row: &mut Listed) {
+    let connection = server.connection();
+    let tools = match connection.tools().await {
+        Ok(list) => list.tools,
+        Err(e) => {
+            if connection.has_other_tools() {
+                row.trust = "quarantined".to_owned();
+                row.note = format!("its tools are not those that were reviewed: swell servers review {}", row.name);
+            }
+            row.health = "unreachable".to_owned();
+            row.message = clean(e.message(), 300);
+            return;
+        }
+    };
+    row.tools = Some(tools.len());
+    row.protocol = connection.info().await.map(|i| i.protocol).unwrap_or_default();
+    if !speaks_protocol(&tools) {
+        row.health = "healthy".to_owned();
+        row.message = "it answers; it has no types until a binding describes its tools".to_owned();
+        return;
+    }
+    let (target, health) = tokio::join!(server.target(), server.health());
+    match (target, health) {
+        (Ok(target), Ok(health)) => {
+            row.identity = target.identity;
+            row.health = match health.health {
+                Health::Healthy => "healthy",
+                Health::Unhealthy => "unhealthy",
+                Health::Unknown => "unknown",
+            }
+            .to_owned();
+            row.message = clean(&health.message, 200);
+        }
+        (Err(e), _) | (_, Err(e)) => {
+            row.health = "unreachable".to_owned();
+            row.message = clean(e.message(), 300);
+        }
+    }
+}
+
+/// What other clients and the environment know, and what would be added.
+pub fn discover(app: &App) -> Vec<Offer> {
+    let found = app.registry().rows.iter().filter(|r| !matches!(r.entry.origin.layer, Layer::Project | Layer::User | Layer::BuiltIn));
+    found
+        .map(|row| Offer {
+            server: listed(app, row),
+            would_add: add::preview(&row.entry),
+            notes: row.entry.notes.iter().map(|n| clean_line(n, 300)).collect(),
+        })
+        .collect()
+}
+
+/// The names of all pinned tools, by server.
+fn pinned_tools(trust: &crate::trust::Trust) -> BTreeMap<&str, Vec<String>> {
+    let names = |r: &crate::trust::Reviewed| r.tool_list().iter().map(|t| t.name.to_string()).collect();
+    trust.servers.iter().map(|r| (r.name.as_str(), names(r))).collect()
+}
