@@ -28,10 +28,9 @@ use crate::{
         prompt::Prompts,
     },
     mcp::{
-        ResourceServer, Servers,
+        AnyServer, Library, ResourceServer, Servers,
         connection::{ConnectOptions, Connection, Endpoint},
         http::HttpSpec,
-        native::NativeServer,
         process::ProcessSpec,
     },
     pattern::Catalog,
@@ -114,7 +113,8 @@ pub struct App {
     parts: Parts,
     store: Store,
     servers: Servers,
-    connections: Vec<Arc<NativeServer>>,
+    connections: Vec<Arc<AnyServer>>,
+    bindings: Arc<Library>,
     catalog: OnceLock<Catalog>,
     policies: OnceLock<Policies>,
     offline: OnceLock<OfflineParser>,
@@ -142,10 +142,11 @@ impl App {
         let secrets = Arc::new(SecretStore::new(parts.environment.clone(), data.join("secrets.json"), Redactor::default()));
         let mut servers = Servers::default();
         let mut connections = Vec::new();
+        let bindings = Arc::new(Library::load(&folders(&parts.config, "bindings")));
         for (name, setting) in &parts.config.servers {
             let endpoint = endpoint(name, setting, &parts, &secrets)?;
             let options = ConnectOptions { timeout: Duration::from_secs(setting.start_timeout), ask: None };
-            let server = Arc::new(NativeServer::new(Connection::new(name.clone(), endpoint, options)));
+            let server = Arc::new(AnyServer::new(Connection::new(name.clone(), endpoint, options), bindings.clone()));
             servers.insert(server.clone());
             connections.push(server);
         }
@@ -154,6 +155,7 @@ impl App {
             store,
             servers,
             connections,
+            bindings,
             catalog: OnceLock::new(),
             policies: OnceLock::new(),
             offline: OnceLock::new(),
@@ -174,7 +176,7 @@ impl App {
     }
 
     /// The connections beneath, for `servers doctor` and closing.
-    pub fn connections(&self) -> &[Arc<NativeServer>] {
+    pub fn connections(&self) -> &[Arc<AnyServer>] {
         &self.connections
     }
 
@@ -261,9 +263,12 @@ impl App {
 
     /// Folders of the user and of the project that hold one kind of file, lowest layer first.
     pub fn folders(&self, what: &str) -> Vec<PathBuf> {
-        let mut all = vec![self.parts.config.user.join(what)];
-        all.extend(self.parts.config.project.as_ref().map(|p| p.join(".swell").join(what)));
-        all
+        folders(&self.parts.config, what)
+    }
+
+    /// The bindings: shipped, the user's, the project's.
+    pub fn bindings(&self) -> &Arc<Library> {
+        &self.bindings
     }
 
     /// Secrets.
@@ -389,6 +394,12 @@ impl App {
     pub async fn close(&self) {
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
     }
+}
+
+fn folders(config: &Config, what: &str) -> Vec<PathBuf> {
+    let mut all = vec![config.user.join(what)];
+    all.extend(config.project.as_ref().map(|p| p.join(".swell").join(what)));
+    all
 }
 
 /// Where the sandbox's world lies below the data folder.

@@ -1,5 +1,9 @@
 //! Each command of the command line, as one short function over `flow`. They print data to standard output and nothing else.
 
+mod bindings;
+
+pub use bindings::bindings;
+
 use std::{path::Path, time::Duration};
 
 use indexmap::IndexMap;

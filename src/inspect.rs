@@ -7,7 +7,7 @@ use crate::{
     diagnostic::Failure,
     domain::text::clean,
     intent::Frame,
-    mcp::{Health, native::NativeServer},
+    mcp::{AnyServer, Health},
 };
 
 /// Answers a query.
@@ -30,7 +30,7 @@ pub async fn servers(app: &App) -> Vec<ServerRow> {
     futures::future::join_all(app.connections().iter().map(|s| row(app, s))).await
 }
 
-async fn row(app: &App, server: &NativeServer) -> ServerRow {
+async fn row(app: &App, server: &AnyServer) -> ServerRow {
     use crate::mcp::ResourceServer;
     let connection = server.connection();
     let reached_by = app.config().servers.get(server.name()).map(reached_by).unwrap_or_default();
@@ -102,7 +102,7 @@ pub async fn doctor(app: &App, name: Option<&str>) -> Result<Vec<ServerReport>, 
     Ok(futures::future::join_all(wanted.map(|s| report(app, s))).await)
 }
 
-async fn report(app: &App, server: &NativeServer) -> ServerReport {
+async fn report(app: &App, server: &AnyServer) -> ServerReport {
     let connection = server.connection();
     let mut checks = Vec::new();
     let connected = connection.connect().await;
@@ -125,10 +125,13 @@ async fn report(app: &App, server: &NativeServer) -> ServerReport {
         let native = tools.as_ref().is_ok_and(|t| crate::mcp::tools::speaks_protocol(&t.tools));
         checks.push((
             "cross-MCP protocol".to_owned(),
-            if native { "ok".into() } else { "it does not offer the tools of the protocol".into() },
+            if native { "ok".into() } else { "it does not offer the tools of the protocol, so it needs a binding".into() },
         ));
     }
     let row = row(app, server).await;
+    if let Some(binding) = server.binding() {
+        checks.push(("binding".to_owned(), format!("`{binding}` fits its tools")));
+    }
     checks
         .push(("health".to_owned(), if row.message.is_empty() { row.health.clone() } else { format!("{}: {}", row.health, row.message) }));
     let (stderr, noise) = connection.diagnostics().await;

@@ -203,6 +203,7 @@ async fn command(cli: &Cli, app: &App, out: &Out) -> Result<u8, Failure> {
         Command::Types { server } => commands::types(app, out, server.as_deref()).await,
         Command::Schema { kind } => commands::schema(app, out, kind).await,
         Command::Patterns(c) => commands::patterns(app, out, c).await,
+        Command::Bindings(c) => commands::bindings(app, out, c).await,
         Command::Runbook(c) => commands::runbook(app, out, c).await,
         Command::Secrets(c) => commands::secrets(app, out, c),
         Command::Eval(c) => commands::eval(app, out, c).await,

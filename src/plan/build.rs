@@ -208,6 +208,10 @@ impl Builder<'_> {
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());
         let forced: Vec<String> = changes.iter().filter(|c| c.forces_replace).map(|c| c.path.to_string()).collect();
+        let verb = if forced.is_empty() { "update" } else { "delete" };
+        if !changes.is_empty() && self.refuse_missing(address, kind, verb) {
+            return;
+        }
         if !forced.is_empty() {
             self.replace(resource, kind, substituted, live, old, format!("{} changed (forces replace)", forced.join(", ")), changes);
         } else if let (Some(why), true) = (broken, changes.is_empty()) {
@@ -361,6 +365,9 @@ impl Builder<'_> {
             if live.as_ref().is_some_and(|l| self.refuse_protected(&old.address, l)) {
                 continue;
             }
+            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, &k, "delete")) {
+                continue;
+            }
             let holds_data = old.holds_data || self.kind(&old.address).is_some_and(|k| k.holds_data);
             let (action, because) = match live {
                 Some(_) => (Action::Delete, "it is no longer wanted"),
@@ -396,6 +403,19 @@ impl Builder<'_> {
             ))
             .state("Nothing was planned. The record is as it was.")
             .next("Register the server again, or see what is registered:", "swell servers list")
+    }
+
+    /// A verb that the server does not have is said now and not in the middle of a run.
+    fn refuse_missing(&mut self, address: &Address, kind: &TypeDef, verb: &str) -> bool {
+        let Some(reason) = kind.limits.missing.get(verb) else { return false };
+        self.problems.push(
+            Diagnostic::error("plan::cannot", "The server cannot do what the plan needs")
+                .address(address)
+                .fact("resource", address.to_string())
+                .detail(format!("`{}` cannot {verb} a `{}`: {reason}.", address.server, address.kind))
+                .state("Nothing was planned."),
+        );
+        true
     }
 
     /// Servers refuse to delete what has deletion protection; better said now than in the middle of a run.
