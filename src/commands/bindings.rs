@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::json;
 
-use super::{DONE, Exit};
+use super::{DONE, Exit, Out};
 use crate::{
     app::App,
     cli::BindingsCommand,
@@ -14,7 +14,6 @@ use crate::{
         Library, ResourceServer,
         binding::{Binding, Verb, library, parse::parse},
     },
-    shell::Out,
 };
 
 /// One binding in a list.
