@@ -65,8 +65,7 @@ static TEMPLATE: LazyLock<Template> = LazyLock::new(|| parse("large.yaml", &TEXT
 static JSON: LazyLock<String> = LazyLock::new(|| serde_json::to_string(&*TEMPLATE).unwrap());
 
 static TYPES: LazyLock<Types> = LazyLock::new(|| {
-    let all: BTreeMap<ServerName, Vec<TypeDef>> =
-        serde_json::from_str(include_str!("../tests/fixtures/templates/types.json")).unwrap();
+    let all: BTreeMap<ServerName, Vec<TypeDef>> = serde_json::from_str(include_str!("../tests/fixtures/templates/types.json")).unwrap();
     all.into_iter().map(|(server, types)| (server, Arc::new(types.into_iter().map(|t| (t.kind.clone(), t)).collect()))).collect()
 });
 
