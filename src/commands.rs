@@ -690,9 +690,7 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
                     sandbox::SERVERS.join(", ")
                 )));
             }
-            sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency, ..sandbox::SandboxOptions::default() })
-                .await
-                .map_err(|e| flow::usage(&e.to_string()))?;
+            sandbox::serve_stdio(server, folder, sandbox::SandboxOptions { latency }).await.map_err(|e| flow::usage(&e.to_string()))?;
         }
         SandboxCommand::Show => {
             let world = open()?;

@@ -1,6 +1,7 @@
 //! Swell: say what you want; it works out a plan over all your MCP servers, shows it, and rolls it out in waves.
 //!
 //! The modules stand in journey order. **A module may import only modules above it in this list**; `tests/docs/layers.rs` holds that.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests read the clock and switches of the environment"))]
 
 // ── words ──
 
