@@ -27,10 +27,9 @@ use crate::{
         prompt::Prompts,
     },
     mcp::{
-        ResourceServer, Servers,
+        AnyServer, Library, ResourceServer, Servers,
         connection::{ConnectOptions, Connection, Endpoint},
         http::HttpSpec,
-        native::NativeServer,
         process::ProcessSpec,
     },
     pattern::Catalog,
@@ -115,7 +114,8 @@ pub struct App {
     parts: Parts,
     store: Store,
     servers: Servers,
-    connections: Vec<Arc<NativeServer>>,
+    connections: Vec<Arc<AnyServer>>,
+    bindings: Arc<Library>,
     registry: Registry,
     trust: TrustFile,
     catalog: OnceLock<Catalog>,
@@ -149,6 +149,7 @@ impl App {
         let mut registry = Registry::settle(&parts.config.registered, parts.config.sandbox, &trust.load());
         let mut servers = Servers::default();
         let mut connections = Vec::new();
+        let bindings = Arc::new(Library::load(&folders(&parts.config, "bindings")));
         for row in &mut registry.rows {
             let State::Active(standing) = &row.state else { continue };
             let setting = &row.entry.setting;
@@ -165,7 +166,7 @@ impl App {
                 _ => None,
             };
             let options = ConnectOptions { timeout: Duration::from_secs(setting.start_timeout), ask: None, guard };
-            let server = Arc::new(NativeServer::new(Connection::new(row.entry.name.clone(), endpoint, options)));
+            let server = Arc::new(AnyServer::new(Connection::new(row.entry.name.clone(), endpoint, options), bindings.clone()));
             servers.insert(server.clone());
             connections.push(server);
         }
@@ -178,6 +179,7 @@ impl App {
             connections,
             registry,
             trust,
+            bindings,
             catalog: OnceLock::new(),
             policies: OnceLock::new(),
             offline: OnceLock::new(),
@@ -199,7 +201,7 @@ impl App {
     }
 
     /// The connections beneath, for `servers doctor` and closing.
-    pub fn connections(&self) -> &[Arc<NativeServer>] {
+    pub fn connections(&self) -> &[Arc<AnyServer>] {
         &self.connections
     }
 
@@ -343,9 +345,12 @@ impl App {
 
     /// Folders of the user and of the project that hold one kind of file, lowest layer first.
     pub fn folders(&self, what: &str) -> Vec<PathBuf> {
-        let mut all = vec![self.parts.config.user.join(what)];
-        all.extend(self.parts.config.project.as_ref().map(|p| p.join(".swell").join(what)));
-        all
+        folders(&self.parts.config, what)
+    }
+
+    /// The bindings: shipped, the user's, the project's.
+    pub fn bindings(&self) -> &Arc<Library> {
+        &self.bindings
     }
 
     /// Secrets.
@@ -487,6 +492,12 @@ impl App {
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
         self.store.close().await;
     }
+}
+
+fn folders(config: &Config, what: &str) -> Vec<PathBuf> {
+    let mut all = vec![config.user.join(what)];
+    all.extend(config.project.as_ref().map(|p| p.join(".swell").join(what)));
+    all
 }
 
 /// Where the sandbox's world lies below the data folder.

@@ -121,6 +121,9 @@ pub enum Command {
     /// The pattern library.
     #[command(subcommand)]
     Patterns(PatternsCommand),
+    /// How third-party servers' tools are used.
+    #[command(subcommand)]
+    Bindings(BindingsCommand),
     /// Runbooks.
     #[command(subcommand)]
     Runbook(RunbookCommand),
@@ -383,6 +386,23 @@ pub enum ServersCommand {
     Doctor {
         /// Which; all without it.
         server: Option<String>,
+    },
+}
+
+/// Commands about bindings.
+#[derive(Debug, Subcommand)]
+pub enum BindingsCommand {
+    /// All bindings, and the servers that they are used for.
+    List,
+    /// One binding: its types, and what the server cannot do with them.
+    Show {
+        /// Which.
+        binding: String,
+    },
+    /// Find everything that is wrong with binding files.
+    Lint {
+        /// The files; without one, all bindings that are loaded.
+        files: Vec<std::path::PathBuf>,
     },
 }
 

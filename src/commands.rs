@@ -1,5 +1,9 @@
 //! Each command of the command line, as one short function over `flow`. They print data to standard output and nothing else.
 
+mod bindings;
+
+pub use bindings::bindings;
+
 use std::{path::Path, time::Duration};
 
 use indexmap::IndexMap;
@@ -780,6 +784,7 @@ pub async fn run(app: &App, out: &Out, command: &Command) -> Exit {
         Command::Types { server } => types(app, out, server.as_deref()).await,
         Command::Schema { kind } => schema(app, out, kind).await,
         Command::Patterns(c) => patterns(app, out, c).await,
+        Command::Bindings(c) => bindings(app, out, c).await,
         Command::Runbook(c) => runbook(app, out, c).await,
         Command::Secrets(c) => secrets(app, out, c),
         Command::Eval(c) => eval(app, out, c).await,

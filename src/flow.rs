@@ -814,7 +814,7 @@ pub fn action_on(plan: &Plan, address: &Address) -> Option<Action> {
 pub fn parameters_file(path: &Path) -> Result<IndexMap<String, Value>, Failure> {
     let text = crate::template::file::read_file(path)?;
     let shown = path.display().to_string();
-    let node = crate::pattern::yaml::parse(&shown, &text).map_err(|d| Failure::from(*d))?;
+    let node = crate::yaml::parse(&shown, &text).map_err(|d| Failure::from(*d))?;
     match node.to_json() {
         Value::Object(map) => Ok(map.into_iter().collect()),
         _ => Err(usage(&format!("`{shown}` does not hold parameters (`name: value` lines)"))),

@@ -22,6 +22,9 @@ pub mod secret;
 /// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
 
+/// YAML as a tree in which every node knows where it stands.
+pub mod yaml;
+
 // ── edges ──
 /// Models.
 pub mod llm;

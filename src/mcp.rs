@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef};
 
+pub mod binding;
+
 pub mod protocol;
 
 pub mod call;
@@ -46,6 +48,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use binding::{AnyServer, BoundServer, Library};
 pub use call::Effect;
 pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
 pub use error::ConnectError;

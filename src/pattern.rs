@@ -44,8 +44,6 @@ mod schema;
 
 pub mod test;
 
-pub mod yaml;
-
 pub use bind::{Bound, BoundParameter, Setting, Unbound, bind};
 pub use catalog::{Catalog, Layer};
 pub use describe::{Description, describe};
@@ -53,7 +51,7 @@ pub use expand::{Expansion, expand};
 pub use parse::parse;
 pub use test::{TestResult, run_tests};
 
-use yaml::Node;
+use crate::yaml::{self, Node};
 
 /// A pattern, as its file says it.
 #[derive(Debug, Clone, PartialEq)]

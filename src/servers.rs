@@ -9,7 +9,7 @@ use crate::{
     app::App,
     config::Layer,
     domain::text::{clean, clean_line},
-    mcp::{Health, ResourceServer, native::NativeServer, tools::speaks_protocol},
+    mcp::{AnyServer, Health, ResourceServer, tools::speaks_protocol},
     registry::{Row, State},
     trust::Standing,
 };
@@ -88,7 +88,7 @@ fn transport(row: &Row) -> &'static str {
     }
 }
 
-async fn fill_in(server: &NativeServer, row: &mut Listed) {
+async fn fill_in(server: &AnyServer, row: &mut Listed) {
     let connection = server.connection();
     let tools = match connection.tools().await {
         Ok(list) => list.tools,

@@ -1,5 +1,7 @@
 //! What a server says about one of its types: the properties, what forces a replace, what is secret.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -40,6 +42,30 @@ pub struct TypeDef {
     /// Top-level properties that hold a list of the whole thing where order does not matter.
     #[serde(default)]
     pub unordered: Vec<String>,
+    /// What the server cannot do with it.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+}
+
+/// What a server cannot do with a type, so that a plan says it before anything runs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Top-level properties that the server never shows: what was sent last counts as what is there.
+    pub unreadable: Vec<String>,
+    /// Top-level properties that the server cannot set, with the reason: a template that asks for one is refused.
+    pub refused: BTreeMap<String, String>,
+    /// Top-level properties that the server cannot set and that a resource can do without: left out, with a warning that says why.
+    pub without: BTreeMap<String, String>,
+    /// Verbs (`create`, `update`, `delete`) that the server does not have, with the reason.
+    pub missing: BTreeMap<String, String>,
+}
+
+impl Limits {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn yes() -> bool {
@@ -64,6 +90,11 @@ impl TypeDef {
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// Whether the server never shows the top-level property.
+    pub fn is_unseen(&self, name: &str) -> bool {
+        self.limits.unreadable.iter().any(|u| u == name)
     }
 
     /// Whether the top-level property or output is secret.

@@ -193,6 +193,11 @@ impl Estate {
             ["it", "they", "everything", "all", "anything", "there", "that", "this", "things", "still", "currently", "what", "we", "which"];
         let asked = match request {
             [is, word, state, ..] if (is == "is" || is == "are") && STATES.contains(&state.as_str()) => Some(word),
+            [is, the, word, state, ..]
+                if is == "is" && matches!(the.as_str(), "the" | "our" | "my") && STATES.contains(&state.as_str()) =>
+            {
+                Some(word)
+            }
             _ => None,
         };
         // A pattern's word stands for a deployment of that pattern; with none of it deployed, it names nothing.

@@ -19,7 +19,7 @@ mod tests;
 
 pub use status::overview;
 
-pub(super) use logs::evidence_of;
+pub(super) use logs::{evidence_of, runs_something};
 
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use crate::{
     config::ServerSetting,
     diagnostic::Failure,
     domain::text::clean,
-    mcp::{Health, native::NativeServer},
+    mcp::{AnyServer, Health},
 };
 
 /// All servers, each asked at the same time.
@@ -14,7 +14,7 @@ pub async fn servers(app: &App) -> Vec<ServerRow> {
     futures::future::join_all(app.connections().iter().map(|s| row(app, s))).await
 }
 
-async fn row(app: &App, server: &NativeServer) -> ServerRow {
+async fn row(app: &App, server: &AnyServer) -> ServerRow {
     use crate::mcp::ResourceServer;
     let connection = server.connection();
     let reached_by = app.config().servers.get(server.name()).map(reached_by).unwrap_or_default();
@@ -86,7 +86,7 @@ pub async fn doctor(app: &App, name: Option<&str>) -> Result<Vec<ServerReport>, 
     Ok(futures::future::join_all(wanted.map(|s| report(app, s))).await)
 }
 
-async fn report(app: &App, server: &NativeServer) -> ServerReport {
+async fn report(app: &App, server: &AnyServer) -> ServerReport {
     let connection = server.connection();
     let mut checks = Vec::new();
     let connected = connection.connect().await;

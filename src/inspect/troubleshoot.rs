@@ -204,6 +204,7 @@ async fn well(app: &App, cases: &[Case<'_>], symptom: Option<Symptom>, board: &m
             case.search(app, board, s).await;
         }
     }
+    lines.push("What Swell did not deploy was not looked at: swell query \"SELECT address FROM live\"".into());
     let names: Vec<&DeploymentName> = cases.iter().map(|c| &c.name).collect();
     let headline = match symptom {
         Some(s) if board.findings.is_empty() => {

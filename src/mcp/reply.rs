@@ -19,6 +19,8 @@ pub struct Reply {
     pub structured: Option<Value>,
     /// The text blocks, joined by line breaks. Untrusted text, not cleaned: bindings read values out of it.
     pub text: String,
+    /// The same blocks, one by one.
+    pub blocks: Vec<String>,
 }
 
 impl Reply {
@@ -72,7 +74,8 @@ pub(crate) fn decode(result: &Value) -> Decoded {
     if structured.is_none() && !map.contains_key("content") {
         return Decoded::Unusable("the result has neither content nor structured content".to_owned());
     }
-    Decoded::Done(Reply { structured: structured.cloned(), text })
+    let blocks = texts.into_iter().map(str::to_owned).collect();
+    Decoded::Done(Reply { structured: structured.cloned(), text, blocks })
 }
 
 /// Text of a text block, or of a resource that is embedded as text.

@@ -213,6 +213,10 @@ impl Builder<'_> {
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());
         let forced: Vec<String> = changes.iter().filter(|c| c.forces_replace).map(|c| c.path.to_string()).collect();
+        let verb = if forced.is_empty() { "update" } else { "delete" };
+        if !changes.is_empty() && self.refuse_missing(address, kind, verb) {
+            return;
+        }
         if !forced.is_empty() {
             self.replace(resource, kind, substituted, live, old, format!("{} changed (forces replace)", forced.join(", ")), changes);
         } else if let (Some(why), true) = (broken, changes.is_empty()) {
@@ -364,6 +368,9 @@ impl Builder<'_> {
                 continue;
             }
             if live.as_ref().is_some_and(|l| self.refuse_protected(&old.address, l)) {
+                continue;
+            }
+            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, &k, "delete")) {
                 continue;
             }
             let holds_data = old.holds_data || self.kind(&old.address).is_some_and(|k| k.holds_data);

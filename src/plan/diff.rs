@@ -29,7 +29,8 @@ pub fn diff(sides: &Sides<'_>) -> Vec<Change> {
     let wanted = sides.substituted.value.as_object();
     let mut changes = Vec::new();
     for (name, expression) in wanted.into_iter().flatten() {
-        if sides.ignore.contains(name) {
+        // What was left out with a warning is not there, and nothing would bring it.
+        if sides.ignore.contains(name) || sides.kind.limits.without.contains_key(name) {
             continue;
         }
         let before = sides.live.get(name);
@@ -40,6 +41,9 @@ pub fn diff(sides: &Sides<'_>) -> Vec<Change> {
                 && (before.is_some() || sides.kind.is_sensitive(name))
         } else if sides.substituted.is_later(name) {
             false
+        } else if before.is_none() && sides.kind.is_unseen(name) {
+            // The server cannot show it, so what counts is what was sent.
+            sides.recorded.and_then(|(_, sent)| sent.get(name)).is_some_and(|sent| plain(sent) == plain(expression))
         } else {
             let sent = sides.recorded.and_then(|(_, sent)| sent.get(name)).map(plain);
             let unordered = sides.kind.unordered.iter().any(|u| u == name);
@@ -90,10 +94,11 @@ fn dropped(sides: &Sides<'_>) -> Vec<String> {
     let Some((_, sent)) = sides.recorded else { return Vec::new() };
     sent.keys()
         .filter(|name| !sides.desired.contains_key(*name) && !sides.ignore.contains(*name))
+        .filter(|name| !sides.kind.limits.without.contains_key(*name))
         .filter(|name| {
             let default = sides.kind.properties.pointer(&format!("/properties/{}/default", pointer(name)));
             match sides.live.get(*name) {
-                None | Some(Value::Null) => false,
+                None | Some(Value::Null) => sides.kind.limits.unreadable.contains(*name),
                 Some(live) => default != Some(live),
             }
         })

@@ -190,6 +190,7 @@ impl Kind {
             many_per_name: self.many_per_name,
             ready_timeout: self.ready_timeout,
             unordered: marked(|p| p.unordered),
+            limits: Default::default(),
         });
         self
     }

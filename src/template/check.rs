@@ -58,6 +58,7 @@ pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> 
         }
         if let Some((server, definition)) = checker.definition(resource) {
             schemas.check(server, definition, resource, &template.origin, &mut checker.problems);
+            checker.limits(resource, definition);
             checker.lifecycle(resource, Some(definition));
         } else {
             checker.lifecycle(resource, None);
@@ -146,6 +147,36 @@ impl<'a> Checker<'a> {
             None => problem,
         };
         problem.hint_command("To see the servers, run:", "swell servers list")
+    }
+
+    /// What the server cannot do with the type: properties that it cannot set, and verbs that it does not have.
+    fn limits(&mut self, resource: &Resource, definition: &TypeDef) {
+        if resource.existing == Existing::ReadOnly {
+            return;
+        }
+        let (address, limits) = (&resource.address, &definition.limits);
+        if let Some(reason) = limits.missing.get("create") {
+            let problem = error("template::cannot-create", "The server cannot create this");
+            let source = self.source(address, "type", "cannot be created there");
+            let detail = format!("`{}` cannot create a `{}`: {reason}.", address.server, address.kind);
+            self.problems.push(problem.address(address).source(source).detail(detail));
+        }
+        for (name, value) in &resource.properties {
+            let default = definition.properties.get("properties").and_then(|p| p.get(name)?.get("default"));
+            let asks = !value.is_null() && Some(value) != default && *value != false;
+            let source = |label: &str| self.template.origin.source(address, &PropertyPath::key("properties").child(name), label);
+            if let Some(reason) = limits.refused.get(name).filter(|_| asks) {
+                let problem = error("template::cannot-set", "The server cannot set this property").address(address);
+                let detail = format!("`{}` cannot set `{name}` of a `{}`: {reason}.", address.server, address.kind);
+                let problem = problem.source(source("cannot be set there")).detail(detail);
+                self.problems.push(problem);
+            } else if let Some(reason) = limits.without.get(name).filter(|_| asks) {
+                let detail = format!("`{address}` is made without `{name}`: {reason}.");
+                let problem = Diagnostic::warning("template::left-out", "A property is left out").address(address);
+                let problem = problem.source(source("left out")).detail(detail);
+                self.problems.push(problem);
+            }
+        }
     }
 
     /// Lifecycle settings that contradict each other, the type, or the properties.

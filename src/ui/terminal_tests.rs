@@ -81,7 +81,7 @@ async fn losing_data_takes_the_name() {
     assert_eq!(given, Answer::Say("Shop".into()));
     assert!(text.contains("The data of 1 resource will be lost for good: docker:volume:data."), "{text}");
     assert!(text.contains("A yes is not enough here: type the deployment's name, shop."), "{text}");
-    assert_eq!(how(answer(&fixtures::destroy(), &["y", "shop"]).await.0).as_deref(), Some("typed the deployment's name"));
+    assert_eq!(how(answer(&fixtures::destroy(), &["y", "shop"]).await.0).as_deref(), Some("typed `shop`"));
     assert_eq!(how(answer(&fixtures::blog(), &["y"]).await.0), None);
 }
 

@@ -38,10 +38,8 @@ pub(super) async fn logs(q: &Question<'_>) -> Result<Answer, Failure> {
         why = " (in trouble)";
     }
     if wanted.is_empty() {
-        let runs =
-            |r: &&Recorded| ["container", "deployment", "statefulset", "instance"].iter().any(|w| r.address.kind.as_str().contains(w));
-        wanted.extend(q.snapshots().into_iter().flat_map(|s| s.resources.values()).filter(runs).cloned());
-        why = " (nothing is in trouble, so what runs something)";
+        wanted.extend(q.snapshots().into_iter().flat_map(|s| s.resources.values()).filter(|r| runs_something(r)).cloned());
+        why = " (nothing is in trouble, so of what runs something)";
     }
     let left = wanted.len().saturating_sub(ASKED);
     wanted.truncate(ASKED);
@@ -71,6 +69,13 @@ pub(super) async fn logs(q: &Question<'_>) -> Result<Answer, Failure> {
         lines.push(format!("{left} more were not asked; name one."));
     }
     Ok(Answer { headline, lines, data: json!({"evidence": evidence, "not_asked": left}), evidence, ..Answer::default() })
+}
+
+/// Whether a resource is of a type that runs something, and so may have logs.
+pub(in crate::inspect) fn runs_something(r: &Recorded) -> bool {
+    const RUNS: [&str; 9] =
+        ["container", "deployment", "statefulset", "instance", "autoscaling", "haproxy", "loadBalancer", "rds", "broker"];
+    RUNS.iter().any(|w| r.address.kind.as_str().contains(w))
 }
 
 /// What a server tells of one resource: the last few lines, cleaned, bounded, without secrets. Ids are given later.

@@ -19,7 +19,7 @@ use crate::{
 use super::{
     super::{
         look::{Condition, Look, Seen, look},
-        query::evidence_of,
+        query::{evidence_of, runs_something},
         words::{change, count, form, guest, list, names},
     },
     Board,
@@ -354,13 +354,8 @@ impl<'a> Case<'a> {
 
     /// Searches what servers tell of what runs something for a symptom.
     pub(super) async fn search(&self, app: &App, board: &mut Board, symptom: Symptom) {
-        let runs = |r: &Recorded| {
-            ["container", "deployment", "statefulset", "instance", "haproxy", "loadBalancer", "rds"]
-                .iter()
-                .any(|w| r.address.kind.as_str().contains(w))
-        };
         let wanted: Vec<&Recorded> =
-            self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs(r)).take(SEARCHED).collect();
+            self.seen().filter(|s| !s.condition.is_dark()).map(|s| &s.recorded).filter(|r| runs_something(r)).take(SEARCHED).collect();
         let told = join_all(wanted.iter().map(|r| evidence_of(app, r))).await;
         let mut hits = 0;
         for (r, told) in wanted.iter().zip(told) {

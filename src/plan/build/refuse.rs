@@ -25,6 +25,19 @@ impl Builder<'_> {
             .next("Register the server again, or see what is registered:", "swell servers list")
     }
 
+    /// A verb that the server does not have is said now and not in the middle of a run.
+    pub(super) fn refuse_missing(&mut self, address: &Address, kind: &TypeDef, verb: &str) -> bool {
+        let Some(reason) = kind.limits.missing.get(verb) else { return false };
+        self.problems.push(
+            Diagnostic::error("plan::cannot", "The server cannot do what the plan needs")
+                .address(address)
+                .fact("resource", address.to_string())
+                .detail(format!("`{}` cannot {verb} a `{}`: {reason}.", address.server, address.kind))
+                .state("Nothing was planned."),
+        );
+        true
+    }
+
     /// Servers refuse to delete what has deletion protection; better said now than in the middle of a run.
     pub(super) fn refuse_protected(&mut self, address: &Address, live: &Live) -> bool {
         if live.properties.get("deletionProtection") != Some(&Value::Bool(true)) {

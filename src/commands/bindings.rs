@@ -1,0 +1,146 @@
+//! `swell bindings list|show|lint`: which bindings there are, what a server cannot do through one, and what is wrong with a file.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{DONE, Exit, Out};
+use crate::{
+    app::App,
+    cli::BindingsCommand,
+    diagnostic::{Diagnostic, Failure},
+    domain::name::nearest,
+    event::Event,
+    mcp::{
+        Library, ResourceServer,
+        binding::{Binding, Verb, library, parse::parse},
+    },
+};
+
+/// One binding in a list.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    title: String,
+    types: Vec<String>,
+    servers: Vec<String>,
+    file: String,
+}
+
+/// One type of a binding.
+#[derive(Debug, Serialize)]
+struct TypeRow {
+    #[serde(rename = "type")]
+    kind: String,
+    create: String,
+    read: String,
+    update: String,
+    delete: String,
+    cannot: Vec<String>,
+}
+
+/// `swell bindings …`.
+pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
+    match command {
+        BindingsCommand::List => {
+            app.bindings().problems().iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d.clone()) }));
+            let rows = rows(app).await;
+            out.data(&rows, || {
+                let cells = rows.iter().map(|r| vec![r.name.clone(), r.title.clone(), r.types.join(", "), r.servers.join(", ")]);
+                out.table(&["name", "title", "types", "used for"], cells.collect())
+            });
+            Ok(DONE)
+        }
+        BindingsCommand::Show { binding } => {
+            let types = types(find(app.bindings(), binding)?);
+            out.data(&types, || {
+                let row = |t: &TypeRow| vec![t.kind.clone(), t.create.clone(), t.read.clone(), t.update.clone(), t.delete.clone()];
+                let mut text = out.table(&["type", "create", "read", "update", "delete"], types.iter().map(row).collect());
+                for cannot in types.iter().flat_map(|t| t.cannot.iter().map(move |c| format!("{}: {c}", t.kind))) {
+                    text.push_str(&format!("\n{cannot}"));
+                }
+                text.push('\n');
+                text
+            });
+            Ok(DONE)
+        }
+        BindingsCommand::Lint { files } => {
+            let checked = lint(app, files)?;
+            out.data(&json!({ "checked": checked }), || format!("{checked} bindings, nothing wrong\n"));
+            Ok(DONE)
+        }
+    }
+}
+
+/// All bindings, with the registered servers that they fit.
+async fn rows(app: &App) -> Vec<Row> {
+    // A binding is chosen when a server is first asked.
+    futures::future::join_all(app.connections().iter().map(|s| s.types())).await;
+    let used =
+        |name: &str| app.connections().iter().filter(|s| s.binding().as_deref() == Some(name)).map(|s| s.name().to_string()).collect();
+    let row = |b: &Binding| Row {
+        name: b.name.clone(),
+        title: b.title.clone(),
+        types: b.types.keys().map(ToString::to_string).collect(),
+        servers: used(&b.name),
+        file: b.file.clone(),
+    };
+    app.bindings().iter().map(|b| row(b)).collect()
+}
+
+fn find<'l>(library: &'l Library, name: &str) -> Result<&'l Binding, Failure> {
+    library.get(name).map(AsRef::as_ref).ok_or_else(|| {
+        let all: Vec<&str> = library.iter().map(|b| b.name.as_str()).collect();
+        let d = Diagnostic::error("binding::unknown", "There is no such binding").detail(format!("There is: {}.", all.join(", ")));
+        let d = match nearest(name, all) {
+            Some(near) => d.hint(format!("Did you mean `{near}`?")),
+            None => d,
+        };
+        d.next("See all bindings:", "swell bindings list").into()
+    })
+}
+
+fn types(binding: &Binding) -> Vec<TypeRow> {
+    let tools = |verb: &Verb, missing: &str| match verb {
+        Verb::Calls { calls, .. } => calls.iter().map(|c| c.tool.as_str()).collect::<Vec<_>>().join(", "),
+        Verb::Missing(_) => missing.to_owned(),
+    };
+    let row = |kind: &crate::domain::ResourceType, bound: &crate::mcp::binding::TypeBinding| {
+        let limits = &bound.def.limits;
+        let reasons = |what: &str, all: &std::collections::BTreeMap<String, String>| -> Vec<String> {
+            all.iter().map(|(name, reason)| format!("{what} `{name}`: {reason}")).collect()
+        };
+        let mut cannot = reasons("refuses", &limits.refused);
+        cannot.extend(reasons("leaves out", &limits.without));
+        cannot.extend(reasons("cannot", &limits.missing));
+        let replaces = !limits.missing.contains_key("update");
+        TypeRow {
+            kind: kind.to_string(),
+            create: tools(&bound.create, "-"),
+            read: bound.read.call.tool.to_string(),
+            update: tools(&bound.update, if replaces { "(replace)" } else { "-" }),
+            delete: tools(&bound.delete, "-"),
+            cannot,
+        }
+    };
+    binding.types.iter().map(|(kind, bound)| row(kind, bound)).collect()
+}
+
+/// How many bindings were found good, or everything that is wrong.
+fn lint(app: &App, files: &[std::path::PathBuf]) -> Result<usize, Failure> {
+    let mut problems = Vec::new();
+    if files.is_empty() {
+        problems.extend(app.bindings().problems().iter().cloned());
+    }
+    for path in files {
+        let shown = path.display().to_string();
+        match library::read(path) {
+            Err(why) => problems
+                .push(Diagnostic::error("binding::unreadable", "A binding cannot be read").fact("file", shown).detail(format!("{why}."))),
+            Ok(text) => {
+                let name = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+                problems.extend(parse(&name, &shown, &text).err().unwrap_or_default());
+            }
+        }
+    }
+    if problems.is_empty() { Ok(if files.is_empty() { app.bindings().iter().count() } else { files.len() }) } else { Err(problems.into()) }
+}

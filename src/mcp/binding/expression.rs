@@ -1,0 +1,213 @@
+//! Expressions of bindings: minijinja over what is known of a call, with the place of each in its file.
+//!
+//! A scalar that is one `{{ expression }}` keeps its type; anything else is a text template. What is not there is nothing, and not an
+//! error: servers leave members out, and an argument or property that comes to nothing is left out as well.
+
+use std::sync::OnceLock;
+
+use minijinja::{
+    Environment, UndefinedBehavior,
+    value::{Value as Data, ValueKind},
+};
+use serde_json::Value;
+
+use super::filters;
+use crate::template::Span;
+
+/// How much an expression may compute.
+const FUEL: u64 = 2_000_000;
+
+/// An expression and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    source: String,
+    whole: bool,
+    span: Span,
+}
+
+/// Why an expression gives nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Where it stands.
+    pub span: Span,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// What expressions see: variables by name.
+#[derive(Debug, Clone, Default)]
+pub struct Scope(serde_json::Map<String, Value>);
+
+impl Scope {
+    /// Adds a variable.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a variable if there is a value.
+    pub fn maybe(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// A variable.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    fn data(&self) -> Data {
+        Data::from(minijinja::value::Serde(&self.0))
+    }
+}
+
+fn environment() -> &'static Environment<'static> {
+    static ENV: OnceLock<Environment<'static>> = OnceLock::new();
+    ENV.get_or_init(|| {
+        let mut env = Environment::new();
+        env.set_undefined_behavior(UndefinedBehavior::Chainable);
+        env.set_fuel(Some(FUEL));
+        env.set_recursion_limit(64);
+        filters::install(&mut env);
+        env
+    })
+}
+
+impl Expression {
+    /// Reads a scalar; the error says why it cannot be compiled.
+    pub fn new(text: &str, span: Span) -> Result<Self, String> {
+        let inner = text.trim().strip_prefix("{{").and_then(|t| t.strip_suffix("}}"));
+        if let Some(inner) = inner.filter(|i| !i.contains("}}")) {
+            environment().compile_expression(inner).map_err(|e| say(&e))?;
+            return Ok(Self { source: inner.to_owned(), whole: true, span });
+        }
+        environment().template_from_str(text).map_err(|e| say(&e))?;
+        Ok(Self { source: text.to_owned(), whole: false, span })
+    }
+
+    /// Reads a condition, which may stand without braces.
+    pub fn condition(text: &str, span: Span) -> Result<Self, String> {
+        match text.trim().starts_with("{{") {
+            true => Self::new(text, span),
+            false => Self::new(&format!("{{{{ {text} }}}}"), span),
+        }
+    }
+
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The variables that it uses and does not set itself.
+    pub fn variables(&self) -> Vec<String> {
+        let env = environment();
+        let found = match self.whole {
+            true => env.compile_expression(&self.source).map(|e| e.undeclared_variables(false)),
+            false => env.template_from_str(&self.source).map(|t| t.undeclared_variables(false)),
+        };
+        let mut found: Vec<String> = found.unwrap_or_default().into_iter().filter(|v| !env.globals().any(|(g, _)| g == v)).collect();
+        found.sort();
+        found
+    }
+
+    /// Its value; `None` when it comes to nothing.
+    pub fn value(&self, scope: &Scope) -> Result<Option<Value>, Wrong> {
+        let wrong = |e: minijinja::Error| Wrong { span: self.span, reason: say(&e) };
+        if !self.whole {
+            return environment().render_str(&self.source, scope.data()).map(|t| Some(Value::String(t))).map_err(wrong);
+        }
+        let data = environment().compile_expression(&self.source).and_then(|e| e.eval(scope.data())).map_err(wrong)?;
+        match data.kind() {
+            ValueKind::Undefined | ValueKind::None => Ok(None),
+            _ => serde_json::to_value(&data).map(|v| Some(whole_numbers(v))).map_err(|e| Wrong { span: self.span, reason: e.to_string() }),
+        }
+    }
+
+    /// Whether it holds; what comes to nothing does not.
+    pub fn holds(&self, scope: &Scope) -> Result<bool, Wrong> {
+        Ok(match self.value(scope)? {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(b)) => b,
+            Some(Value::String(s)) => !s.is_empty(),
+            Some(Value::Array(a)) => !a.is_empty(),
+            Some(Value::Object(o)) => !o.is_empty(),
+            Some(Value::Number(n)) => n.as_f64() != Some(0.0),
+        })
+    }
+
+    /// Its value as a text; `None` when it comes to nothing.
+    pub fn text(&self, scope: &Scope) -> Result<Option<String>, Wrong> {
+        Ok(self.value(scope)?.map(|v| match v {
+            Value::String(s) => s,
+            other => other.to_string(),
+        }))
+    }
+
+    /// Its value as a list.
+    pub fn list(&self, scope: &Scope) -> Result<Vec<Value>, Wrong> {
+        match self.value(scope)? {
+            None => Ok(Vec::new()),
+            Some(Value::Array(items)) => Ok(items),
+            Some(other) => Err(Wrong { span: self.span, reason: format!("it gives {}, and a list is needed", word(&other)) }),
+        }
+    }
+}
+
+/// The word for a value's type in messages.
+pub(super) fn word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    }
+}
+
+/// `6 / 2` is a float to the expression language and a count to every schema.
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(n) if n.is_f64() => match n.as_f64() {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the bounds of exact floats")]
+            Some(f) if f.fract() == 0.0 && f.abs() < 9e15 => Value::from(f as i64),
+            _ => Value::Number(n),
+        },
+        Value::Array(items) => Value::Array(items.into_iter().map(whole_numbers).collect()),
+        Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, whole_numbers(v))).collect()),
+        other => other,
+    }
+}
+
+/// The words of an error, without the values that the library would like to show.
+fn say(error: &minijinja::Error) -> String {
+    let text = match error.detail() {
+        Some(detail) => detail.to_owned(),
+        None => error.kind().to_string(),
+    };
+    text.chars().filter(|c| !c.is_control()).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn value(text: &str, scope: Value) -> Option<Value> {
+        let Value::Object(map) = scope else { panic!() };
+        Expression::new(text, Span::default()).unwrap().value(&Scope(map)).unwrap()
+    }
+
+    #[test]
+    fn types_are_kept_and_what_is_not_there_is_nothing() {
+        assert_eq!(value("{{ a.b }}", json!({"a": {"b": [1, "x"]}})), Some(json!([1, "x"])));
+        assert_eq!(value("{{ a.c.d }}", json!({"a": {}})), None);
+        assert_eq!(value("{{ a.b.c }}", json!({"a": {"b": null}})), None);
+        assert_eq!(value("{{ 6 / 2 }}", json!({})), Some(json!(3)));
+        assert_eq!(value("{{ a }}-{{ a }}", json!({"a": 1})), Some(json!("1-1")));
+        assert!(Expression::new("{{ a ", Span::default()).is_err());
+        assert_eq!(Expression::condition("a.x and b", Span::default()).unwrap().variables(), ["a", "b"]);
+    }
+}

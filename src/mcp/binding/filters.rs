@@ -1,0 +1,124 @@
+//! What expressions of bindings can call besides minijinja's own: maps, patterns, quoting, encodings. All of it is pure.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use minijinja::{Environment, Error, ErrorKind, value::Value as Data};
+use serde_json::{Map, Value};
+
+/// Adds the filters and tests to an environment.
+pub(super) fn install(env: &mut Environment<'static>) {
+    env.add_filter("merge", |a: Data, b: Data| -> Result<Data, Error> {
+        let mut all = map(&a)?;
+        all.extend(map(&b)?);
+        Ok(data(&Value::Object(all)))
+    });
+    env.add_filter("without", |from: Data, names: Vec<String>| -> Result<Data, Error> {
+        let kept = map(&from)?.into_iter().filter(|(k, _)| !names.iter().any(|n| fits(n, k))).collect();
+        Ok(data(&Value::Object(kept)))
+    });
+    env.add_filter("only", |from: Data, names: Vec<String>| -> Result<Data, Error> {
+        let kept = map(&from)?.into_iter().filter(|(k, _)| names.iter().any(|n| fits(n, k))).collect();
+        Ok(data(&Value::Object(kept)))
+    });
+    env.add_filter("texts", |from: Data| -> Result<Data, Error> {
+        let as_text = |v: Value| if v.is_string() { v } else { Value::String(v.to_string()) };
+        Ok(data(&Value::Object(map(&from)?.into_iter().map(|(k, v)| (k, as_text(v))).collect())))
+    });
+    env.add_filter("pairs", |from: Data, joiner: String| -> Result<Vec<String>, Error> {
+        let shown = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        Ok(map(&from)?.iter().map(|(k, v)| format!("{k}{joiner}{}", shown(v))).collect())
+    });
+    env.add_filter("groups", |text: String, pattern: String| -> Result<Data, Error> {
+        let regex = regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?;
+        Ok(regex.captures(&text).map_or(Data::from(()), |found| {
+            let named = regex.capture_names().flatten().filter_map(|n| Some((n.to_owned(), Value::String(found.name(n)?.as_str().into()))));
+            data(&Value::Object(named.collect()))
+        }))
+    });
+    env.add_filter("matches", |text: String, pattern: String| -> Result<bool, Error> {
+        Ok(regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?.is_match(&text))
+    });
+    env.add_filter("replaced", |text: String, pattern: String, with: String| -> Result<String, Error> {
+        Ok(regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?.replace_all(&text, with.as_str()).into_owned())
+    });
+    env.add_filter("quote", |text: String| quote(&text));
+    env.add_filter("command", |words: Data| -> Result<String, Error> {
+        Ok(command(&serde_json::to_value(&words).map_err(|e| refuse(e.to_string()))?))
+    });
+    env.add_filter("base64", |text: String| STANDARD.encode(text));
+    env.add_filter("unbase64", |text: String| -> Result<String, Error> {
+        let bytes = STANDARD.decode(text).map_err(|_| refuse("it is not base64".into()))?;
+        String::from_utf8(bytes).map_err(|_| refuse("it is not text in base64".into()))
+    });
+    env.add_filter("base64_values", |from: Data| -> Result<Data, Error> {
+        let encode = |v: Value| Value::String(STANDARD.encode(v.as_str().map_or_else(|| v.to_string(), str::to_owned)));
+        Ok(data(&Value::Object(map(&from)?.into_iter().map(|(k, v)| (k, encode(v))).collect())))
+    });
+    env.add_filter("from_json", |text: String| -> Result<Data, Error> {
+        Ok(data(&serde_json::from_str(&text).map_err(|_| refuse("it is not JSON".into()))?))
+    });
+}
+
+/// Whether a name is the one that is meant; a `*` at the end stands for any rest.
+fn fits(wanted: &str, name: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => wanted == name,
+    }
+}
+
+fn refuse(why: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, why)
+}
+
+fn data(value: &Value) -> Data {
+    Data::from(minijinja::value::Serde(value))
+}
+
+/// A map; nothing is an empty one.
+fn map(value: &Data) -> Result<Map<String, Value>, Error> {
+    if value.is_undefined() || value.is_none() {
+        return Ok(Map::new());
+    }
+    match serde_json::to_value(value) {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Err(refuse("it is not a map".into())),
+    }
+}
+
+/// One word of a command line, so that a POSIX splitter gives it back as it is.
+pub(super) fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r#"'"'"'"#)) }
+}
+
+/// A command line of words; lists within it are more words, maps are JSON, nothing is no word.
+pub(super) fn command(words: &Value) -> String {
+    fn put(value: &Value, out: &mut Vec<String>) {
+        match value {
+            Value::Null => {}
+            Value::Array(items) => items.iter().for_each(|v| put(v, out)),
+            Value::String(text) => out.push(quote(text)),
+            other => out.push(quote(&other.to_string())),
+        }
+    }
+    let mut out = Vec::new();
+    put(words, &mut out);
+    out.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn words_survive_a_posix_splitter() {
+        let words = json!(["aws", "ec2", ["--tag", "it's $HOME; rm -rf / `x`"], null, {"a": [1]}, ""]);
+        assert_eq!(command(&words), r#"aws ec2 --tag 'it'"'"'s $HOME; rm -rf / `x`' '{"a":[1]}' ''"#);
+    }
+
+    #[test]
+    fn names_may_end_in_a_star() {
+        assert!(fits("swell.*", "swell.key") && !fits("swell", "swell.key") && fits("a", "a"));
+    }
+}

@@ -1,0 +1,5 @@
+//! Real systems behind third-party servers. Each test runs only when its system is named in the environment, and says so when not.
+
+mod docker;
+mod kubernetes;
+mod support;
