@@ -534,7 +534,7 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
     }
     let project = parts.config.project.clone();
     let folder = match &setting.cwd {
-        Some(cwd) => Some(project.map_or_else(PathBuf::new, |p| p).join(fill(cwd)?)),
+        Some(cwd) => Some(project.unwrap_or_default().join(fill(cwd)?)),
         None => project,
     };
     Ok(Endpoint::Process(ProcessSpec {

@@ -124,7 +124,7 @@ pub fn read(place: &Place, text: &str, s: &Surroundings<'_>) -> Discovered {
     if let Some(root) = reader.parse(rules.comments) {
         let disabled = reader.names(&root, entry::switched_off(place.layer), s);
         for table in reader.tables(&root, place.layer, rules.root, s) {
-            servers.extend(entry::all(&mut reader, &table, &rules, s));
+            servers.extend(entry::all(&mut reader, table, &rules, s));
         }
         for server in servers.iter_mut().filter(|server| disabled.contains(&server.called)) {
             server.disabled = true;

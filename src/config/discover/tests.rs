@@ -165,7 +165,7 @@ fn one_bad_entry_costs_only_itself_and_says_where() {
     let all = found(Layer::Cursor, text);
     assert_eq!(all.servers.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["good", "good2"]);
     let places: Vec<&str> = all.problems.iter().map(|d| d.facts[1].1.as_str()).collect();
-    assert_eq!(places, ["/f.json:4:34", "/f.json:5:38", "/f.json:6:11", "/f.json:7:11", "/f.json:8:11", "/f.json:9:17"]);
+    assert_eq!(places, ["/f.json:4:36", "/f.json:5:40", "/f.json:6:11", "/f.json:7:11", "/f.json:8:11", "/f.json:9:16"]);
     let said = format!("{:?}", all.problems);
     assert!(!said.contains("canary") && !said.contains("\\u{1b}"), "{said}");
 }
