@@ -1,6 +1,6 @@
 //! Answers to questions: what was found, what it rests on, and what would put it right. Data only; faces render it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// An answer, with what it rests on.
@@ -55,7 +55,7 @@ pub struct Finding {
 }
 
 /// A repair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// What it would do.
     pub text: String,

@@ -20,7 +20,6 @@ use crate::{
     diagnostic::{Diagnostic, Failure},
     domain::{Action, Address, Clock, DeploymentName, Scope, ServerName, Timestamp, ToolName},
     event::{Event, Sink},
-    flow::RunOptions,
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
     llm::{
         Budget,
@@ -120,6 +119,7 @@ pub struct App {
     offline: OnceLock<OfflineParser>,
     secrets: Arc<SecretStore>,
     model: OnceLock<Option<LlmParser>>,
+    chosen: std::sync::Mutex<Option<ParserKind>>,
     runs: AtomicUsize,
 }
 
@@ -140,6 +140,7 @@ impl App {
         let data = parts.config.data.clone();
         let store = Store::open(data.join("state.db"), parts.clock.clone()).await?;
         let secrets = Arc::new(SecretStore::new(parts.environment.clone(), data.join("secrets.json"), Redactor::default()));
+        let parser = parts.parser;
         let mut servers = Servers::default();
         let mut connections = Vec::new();
         let bindings = Arc::new(Library::load(&folders(&parts.config, "bindings")));
@@ -161,6 +162,7 @@ impl App {
             offline: OnceLock::new(),
             secrets,
             model: OnceLock::new(),
+            chosen: std::sync::Mutex::new(parser),
             runs: AtomicUsize::new(0),
         })
     }
@@ -196,7 +198,7 @@ impl App {
     }
 
     /// The types of every server that answers.
-    pub async fn types(&self) -> crate::flow::Types {
+    pub async fn types(&self) -> crate::mcp::Types {
         let asked = futures::future::join_all(self.servers.iter().map(|s| async move { (s.name().clone(), s.types().await) })).await;
         asked.into_iter().filter_map(|(name, types)| types.ok().map(|t| (name, t))).collect()
     }
@@ -224,17 +226,31 @@ impl App {
     /// What a request means: the model if one is configured (and wanted), else the offline parser, which is also what answers when
     /// the model cannot be reached.
     pub async fn understand(&self, text: &str, world: &World) -> Frame {
-        let Some(model) = self.model().filter(|_| self.parts.parser != Some(ParserKind::Offline)) else {
+        let Some(model) = self.model().filter(|_| self.chosen() != Some(ParserKind::Offline)) else {
             return self.offline().parse(text, world);
         };
         match model.parse(text, world).await {
-            Ok(frame) => frame,
+            Ok(mut frame) => {
+                // The built-in guard looks at every request, whatever a model makes of it.
+                frame.injection |= self.offline().parse(text, world).injection;
+                frame
+            }
             Err(error) => {
                 let mut frame = self.offline().parse(text, world);
                 frame.notes.push(format!("the model did not answer ({error}); the offline parser did"));
                 frame
             }
         }
+    }
+
+    /// Which parser was asked for; none if nobody chose.
+    pub fn chosen(&self) -> Option<ParserKind> {
+        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Chooses the parser for the requests from now on.
+    pub fn choose(&self, parser: ParserKind) {
+        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(parser);
     }
 
     /// The parser that asks the configured model; none if no model is configured or its settings are bad (which is said).
@@ -313,7 +329,8 @@ impl App {
 
     /// Standard input, whole.
     pub fn stdin_text(&self) -> Result<String, Failure> {
-        std::io::read_to_string(std::io::stdin().lock()).map_err(|e| crate::flow::usage(&format!("standard input cannot be read: {e}")))
+        std::io::read_to_string(std::io::stdin().lock())
+            .map_err(|e| crate::diagnostic::usage(&format!("standard input cannot be read: {e}")))
     }
 
     /// The tool that an action would call.
@@ -326,7 +343,7 @@ impl App {
 
     /// The chosen parser, for evals.
     pub fn parser(&self) -> Result<&dyn crate::intent::Parser, Failure> {
-        match (self.parts.parser, self.model()) {
+        match (self.chosen(), self.model()) {
             (Some(ParserKind::Model), Some(model)) => Ok(model),
             (Some(ParserKind::Model), None) => {
                 Err(Failure::from(Diagnostic::error("model::none", "No model is configured").detail("`--parser llm` needs a model.").next(
@@ -368,7 +385,7 @@ impl App {
     }
 
     /// Bounds of a run, from the settings.
-    pub fn apply_options(&self, options: RunOptions) -> apply::Options {
+    pub fn apply_options(&self, options: apply::RunOptions) -> apply::Options {
         let config = self.config();
         apply::Options {
             per_server: config.per_server,
@@ -380,7 +397,14 @@ impl App {
             },
             strict_waves: options.strict_waves,
             hold_after: options.hold_after,
-            hold: None,
+            hold: self.parts.human.present().then(|| {
+                let human = self.parts.human.clone();
+                let ask: Box<dyn Fn(usize) -> futures::future::BoxFuture<'static, bool> + Send + Sync> = Box::new(move |wave| {
+                    let human = human.clone();
+                    Box::pin(async move { human.go_on(wave).await })
+                });
+                ask
+            }),
             stop: self.parts.stop.clone(),
         }
     }
@@ -393,6 +417,7 @@ impl App {
     /// Ends the connections.
     pub async fn close(&self) {
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
+        self.store.close().await;
     }
 }
 
@@ -423,7 +448,7 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
         return Ok(Endpoint::Local(Arc::new(move || {
             let world =
                 sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
-            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency, ..SandboxOptions::default() });
+            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency });
             spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
         })));
     }

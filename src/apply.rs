@@ -10,8 +10,6 @@ use std::{
     time::Duration,
 };
 
-use indexmap::IndexMap;
-use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -21,21 +19,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     diagnostic::Failure,
-    domain::{
-        Action, Address, Outcome, Properties, ServerName,
-        substitute::{Known, plain, substitute},
-    },
-    event::{Ended, Event, RunSummary, Sink},
+    domain::{Action, Address, Outcome, ServerName},
+    event::{Event, RunSummary, Sink},
     mcp::{Servers, Target},
-    plan::{Plan, Step},
+    plan::Plan,
     secret::SecretStore,
-    store::{Begun, Journal, Recorded, RunEnd, StepBegin, StepEnd, StoreError},
+    store::{Begun, Journal, Recorded, RunEnd, StepEnd, StoreError},
 };
+
+mod end;
 
 mod step;
 
+mod wave;
+
+use step::Report;
 pub use step::Timing;
-use step::{Job, Report};
+
+/// How to run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Hold after this wave.
+    pub hold_after: Option<usize>,
+    /// Begin no wave before the one before it has ended.
+    pub strict_waves: bool,
+}
 
 /// How a run is bounded and who may stop it.
 pub struct Options {
@@ -83,7 +91,6 @@ enum Message {
 }
 
 /// What one run stands at. Only the dispatcher touches it.
-
 struct Run<'a> {
     plan: &'a Plan,
     cx: Context<'a>,
@@ -113,6 +120,7 @@ struct Run<'a> {
 /// Returns how it ended; the caller writes the run's last entry. A journal that cannot be written ends the run: nothing more is sent.
 pub async fn run(plan: &Plan, journal: &Journal, cx: Context<'_>, options: Options) -> (RunEnd, RunSummary, Option<Failure>) {
     let began = Instant::now();
+    tracing::info!(deployment = %plan.deployment, run = %journal.run(), steps = plan.steps.len(), "run begins");
     let mut run = Run::new(plan, journal, cx, options);
     run.cx.sink.emit(Event::RunStarted {
         run: run.journal.run().to_string(),
@@ -194,163 +202,6 @@ impl<'a> Run<'a> {
                 _ = beat.tick() => self.heartbeat(),
             }
         }
-    }
-
-    /// Whether a step may start now, as far as stops and waves go.
-    fn allowed(&self, step: usize) -> bool {
-        if self.stopped > 0 || self.broken.is_some() {
-            return false;
-        }
-        let wave = self.wave[step];
-        if self.options.hold_after.is_some_and(|h| wave > h) && !self.held {
-            return false;
-        }
-        !self.options.strict_waves || (0..self.state.len()).all(|s| self.wave[s] >= wave || matches!(self.state[s], State::Ended(_)))
-    }
-
-    fn in_flight(&self, server: Option<&ServerName>) -> usize {
-        self.began.keys().filter(|&&s| server.is_none_or(|name| self.plan.steps[s].address.server == *name)).count()
-    }
-
-    async fn start_ready(&mut self) {
-        for n in 0..self.state.len() {
-            if self.state[n] != State::Waiting || self.open[n] > 0 || !self.allowed(n) {
-                continue;
-            }
-            let step = &self.plan.steps[n];
-            if self.in_flight(None) >= self.options.overall || self.in_flight(Some(&step.address.server)) >= self.options.per_server {
-                continue;
-            }
-            if step.tool.is_some() {
-                let key = (step.address.server.clone(), self.wave[n]);
-                match self.checked.get(&key) {
-                    None => {
-                        self.check(key);
-                        continue;
-                    }
-                    Some(Some(problem)) => {
-                        let problem = problem.clone();
-                        self.ended_unsent(n, Outcome::Failed, problem).await;
-                        continue;
-                    }
-                    Some(None) => {}
-                }
-            }
-            self.start(n).await;
-        }
-    }
-
-    /// Reads the identity and pins of a server again, once before each wave.
-    fn check(&mut self, key: (ServerName, usize)) {
-        if !self.checking.insert(key.clone()) {
-            return;
-        }
-        let server = self.cx.servers.get(&key.0).cloned();
-        self.tasks.spawn(async move {
-            let result = match server {
-                None => Err(format!("no server `{}` is registered", key.0)),
-                Some(server) => server.target().await.map_err(|e| e.to_string()),
-            };
-            Message::Checked(key.0, key.1, result)
-        });
-    }
-
-    async fn start(&mut self, n: usize) {
-        let step = &self.plan.steps[n];
-        if step.tool.is_none() {
-            self.record_only(n).await;
-            return;
-        }
-        let Some(server) = self.cx.servers.get(&step.address.server).cloned() else { return };
-        let (sent, properties) = match self.resolve(step).await {
-            Ok(both) => both,
-            Err(reason) => {
-                self.ended_unsent(n, Outcome::Failed, reason).await;
-                return;
-            }
-        };
-        let mut intended = step.intended.clone();
-        if let Some(record) = &mut intended {
-            record.sent = sent;
-        }
-        let key = step.key.clone().unwrap_or_else(|| self.key(n));
-        if let Some(record) = &mut intended {
-            record.created_by = if step.action == Action::Create { Some(key.clone()) } else { record.created_by.clone() };
-        }
-        let tool = step.tool.clone().unwrap_or_else(|| server.tool(&step.address.kind, step.action));
-        let begin = StepBegin {
-            step: n,
-            address: step.address.clone(),
-            action: step.action,
-            tool: tool.clone(),
-            key: key.clone(),
-            intended: intended.clone(),
-        };
-        match self.journal.begin_step(begin).await {
-            Ok(begun) => {
-                self.began.insert(n, (begun, Instant::now()));
-            }
-            Err(error) => {
-                self.broken = Some(error);
-                self.state[n] = State::Ended(Outcome::Skipped);
-                self.reasons.insert(n, "the journal could not be written, so nothing was sent".into());
-                return;
-            }
-        }
-        self.state[n] = State::Running;
-        self.cx.sink.emit(Event::StepStarted {
-            step: n,
-            wave: self.wave[n],
-            address: step.address.clone(),
-            action: step.action,
-            tool: tool.clone(),
-        });
-        let job = Job {
-            number: n,
-            server,
-            address: step.address.clone(),
-            action: step.action,
-            id: step.id.clone(),
-            key,
-            intended,
-            before: step.before.clone(),
-            properties,
-            timing: self.options.timing.clone(),
-            cancel: self.cancel.child_token(),
-            tell: self.tell.clone(),
-        };
-        self.tasks.spawn(async move { Message::Step(Box::new(job.run().await)) });
-    }
-
-    /// The idempotency key of a step: the same plan, snapshot and step give the same key, and nothing else does.
-    fn key(&self, n: usize) -> String {
-        let step = &self.plan.steps[n];
-        let text = format!("{}\n{}\n{}\n{n}", self.journal.run(), step.address, self.plan.base);
-        format!("swell-{}", &crate::domain::canonical::sha256_hex(text.as_bytes())[..32])
-    }
-
-    /// Puts the last references in. Returns what the record keeps (secrets as references) and what is sent.
-    async fn resolve(&self, step: &Step) -> Result<(Properties, Properties), String> {
-        let Some(intended) = &step.intended else { return Ok((Properties::new(), Properties::new())) };
-        let outputs = |reference: &crate::domain::Reference| -> Result<Known, String> {
-            let crate::domain::Reference::Output { address, path, .. } = reference else { return Ok(Known::Later(reference.clone())) };
-            let record = self.results.get(address).ok_or_else(|| format!("{reference} is not known: {address} was not made"))?;
-            if path.head().is_some_and(|h| record.sensitive.iter().any(|s| s == h)) {
-                return Ok(Known::Sensitive(reference.clone()));
-            }
-            crate::mcp::lookup(&record.id, address.name.as_str(), &record.outputs, &record.properties, path)
-                .map(|v| Known::Value(v, Some(address.clone())))
-                .ok_or_else(|| format!("{reference} is not known: the server gave no such output"))
-        };
-        let recorded = substitute(&Value::Object(intended.sent.clone()), &mut |r| outputs(r))?;
-        let kept = recorded.value.as_object().cloned().unwrap_or_default();
-        let mut sent = step::with_secrets(&recorded.value, &self.cx.secrets, self.cx.servers, &self.results).await?;
-        if let Value::Object(map) = &mut sent {
-            step.unset.iter().for_each(|name| {
-                map.insert(name.clone(), Value::Null);
-            });
-        }
-        Ok((kept, sent.as_object().cloned().unwrap_or_default()))
     }
 
     /// A forget or an adopt: only the journal is written.
@@ -484,6 +335,7 @@ impl<'a> Run<'a> {
 
     fn say_ended(&self, n: usize, outcome: Outcome, elapsed_ms: u64, error: Option<String>) {
         let step = &self.plan.steps[n];
+        tracing::info!(step = n, address = %step.address, action = %step.action, %outcome, elapsed_ms, "step ended");
         self.cx.sink.emit(Event::StepEnded {
             step: n,
             wave: self.wave[n],
@@ -533,96 +385,5 @@ impl<'a> Run<'a> {
         };
         self.held = go;
         go
-    }
-
-    async fn finish(mut self, began: Instant) -> (RunEnd, RunSummary, Option<Failure>) {
-        for n in 0..self.state.len() {
-            if self.state[n] == State::Waiting {
-                let reason = match (self.stopped, self.options.hold_after) {
-                    (0, Some(w)) if !self.held => format!("the run was held after wave {w}"),
-                    (0, _) => "the run ended before it".to_owned(),
-                    _ => "the run was stopped before it".to_owned(),
-                };
-                self.ended_unsent(n, Outcome::Skipped, reason).await;
-            }
-        }
-        let outputs = self.outputs();
-        let mut summary = RunSummary {
-            run: self.journal.run().to_string(),
-            deployment: self.plan.deployment.to_string(),
-            interrupted: self.stopped > 0,
-            outputs: outputs.clone(),
-            elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            ..RunSummary::default()
-        };
-        for (n, step) in self.plan.steps.iter().enumerate() {
-            let ended = Ended { address: step.address.clone(), action: step.action, reason: self.reasons.get(&n).cloned() };
-            match self.state[n] {
-                State::Ended(Outcome::Done) => summary.done.push(ended),
-                State::Ended(Outcome::Failed) => summary.failed.push(ended),
-                State::Ended(Outcome::Unknown) => summary.unknown.push(ended),
-                _ => summary.skipped.push(ended),
-            }
-        }
-        summary.unhealthy = self.unhealthy().await;
-        let end = RunEnd {
-            done: summary.done.len(),
-            failed: summary.failed.len(),
-            skipped: summary.skipped.len(),
-            unknown: summary.unknown.len(),
-            interrupted: self.stopped > 0,
-            outputs,
-        };
-        (end, summary, self.broken.map(Failure::from))
-    }
-
-    /// The template's outputs with what is known now; secrets stay references.
-    fn outputs(&self) -> IndexMap<String, Value> {
-        self.plan
-            .outputs
-            .iter()
-            .filter_map(|(name, value)| {
-                let put = substitute::<()>(value, &mut |reference| {
-                    let crate::domain::Reference::Output { address, path, .. } = reference else {
-                        return Ok(Known::Later(reference.clone()));
-                    };
-                    let looked_up = || {
-                        let read = self.plan.reads.iter().find(|r| r.address == *address)?;
-                        read.used.get(&path.to_string()).cloned()
-                    };
-                    let known = self.results.get(address).filter(|r| !path.head().is_some_and(|h| r.sensitive.iter().any(|s| s == h)));
-                    let value = known.and_then(|r| crate::mcp::lookup(&r.id, address.name.as_str(), &r.outputs, &r.properties, path));
-                    value.or_else(looked_up).map(|v| Known::Value(v, None)).ok_or(())
-                });
-                put.ok().map(|s| (name.clone(), plain(&s.value)))
-            })
-            .collect()
-    }
-
-    /// Reads what was touched once more: what is there and does not work is said at the end.
-    async fn unhealthy(&self) -> Vec<(Address, String)> {
-        use futures::{StreamExt, stream};
-        if self.stopped >= 2 {
-            return Vec::new();
-        }
-        let touched: BTreeSet<&Address> = self.plan.steps.iter().map(|s| &s.address).collect();
-        let records: Vec<(Arc<dyn crate::mcp::ResourceServer>, &Recorded)> = touched
-            .into_iter()
-            .filter_map(|a| self.results.get(a))
-            .filter_map(|r| self.cx.servers.get(&r.address.server).cloned().map(|s| (s, r)))
-            .collect();
-        let mut found: Vec<(Address, String)> = stream::iter(records)
-            .map(|(server, r)| async move {
-                let key = crate::mcp::Key { kind: r.address.kind.clone(), name: r.address.name.clone(), id: Some(r.id.clone()) };
-                let live = server.read(&key).await.ok().flatten()?;
-                (live.health == crate::mcp::Health::Unhealthy)
-                    .then(|| (r.address.clone(), live.reason.unwrap_or_else(|| "the server gives no reason".into())))
-            })
-            .buffer_unordered(16)
-            .filter_map(|x| async move { x })
-            .collect()
-            .await;
-        found.sort();
-        found.into_iter().map(|(a, why)| (a, self.clean(&why))).collect()
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! The conversation remembers what a correction needs: earlier turns, and the frame of the plan or question that is open.
 
-use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,8 +14,13 @@ use crate::{
     inspect,
     intent::{Facet, Frame, Intent, KnownDeployment, Provenance, Question, Role, Said, Target, Turn, Verb, World},
     review::{Level, Review},
-    store::{Gone, RunKind, Snapshot},
+    store::{Gone, Snapshot},
 };
+
+mod modify;
+
+#[cfg(test)]
+mod tests;
 
 /// How many earlier turns are kept.
 const HISTORY: usize = 40;
@@ -31,15 +35,27 @@ pub struct Conversation {
     /// The plan that was shown last and not applied.
     #[serde(skip)]
     pub review: Option<Box<Review>>,
+    /// What that plan is for, to plan it again.
+    #[serde(skip)]
+    pub wanted: Option<Box<Wanted>>,
     /// How the last request was understood, for `/why`.
     #[serde(default)]
     pub last: Option<Frame>,
     /// The last deployment that was talked about.
     #[serde(default)]
     pub about: Option<String>,
+    /// The repair that was offered last; "fix it" plans it.
+    #[serde(default)]
+    pub proposal: Option<inspect::Proposal>,
 }
 
 impl Conversation {
+    /// No plan is open any more.
+    fn close(&mut self) {
+        self.review = None;
+        self.wanted = None;
+    }
+
     fn say(&mut self, role: Role, text: impl Into<String>) {
         self.history.push(Turn { role, text: crate::domain::text::clean(&text.into(), 2_000) });
         let extra = self.history.len().saturating_sub(HISTORY);
@@ -154,12 +170,24 @@ pub async fn world(app: &App, talk: &Conversation) -> Result<World, Failure> {
             name: one.name.to_string(),
             pattern: snapshot.recipe.pattern.clone(),
             params: nested(snapshot.recipe.parameters.as_object().cloned().unwrap_or_default()),
-            region: None,
+            region: region(&snapshot),
             status: if one.unsettled > 0 || one.interrupted { "degraded".into() } else { "running".into() },
             resources: snapshot.resources.keys().map(ToString::to_string).collect(),
         });
     }
     Ok(World { deployments, history: talk.history.clone(), pending: talk.pending.clone() })
+}
+
+/// Where a deployment is: its parameter, or the one region that its resources name.
+fn region(snapshot: &Snapshot) -> Option<String> {
+    let text = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
+    if let Some(said) = text(snapshot.recipe.parameters.get("region")).filter(|r| !r.is_empty()) {
+        return Some(said);
+    }
+    let mut all: Vec<String> = snapshot.resources.values().filter_map(|r| text(r.properties.get("region"))).collect();
+    all.sort();
+    all.dedup();
+    if all.len() == 1 { all.pop() } else { None }
 }
 
 /// `backup.schedule` becomes `backup: {schedule}`.
@@ -182,6 +210,14 @@ fn nested(flat: serde_json::Map<String, Value>) -> serde_json::Map<String, Value
 
 /// From what was meant to what is wanted, or to an answer.
 async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
+    if let Some(proposal) = talk.proposal.take() {
+        if accepts(text) {
+            return repair(app, talk, &proposal).await;
+        }
+        // Looking closer at something does not withdraw the offer.
+        talk.proposal = Some(proposal).filter(|_| frame.intent == Some(Intent::Query));
+    }
+    let frame = unasked(frame, &world(app, talk).await?);
     if frame.out_of_scope {
         return Ok(say(
             "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
@@ -189,7 +225,7 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     }
     if frame.verb == Some(Verb::Cancel) {
         talk.pending = None;
-        talk.review = None;
+        talk.close();
         return Ok(say("Dropped. Nothing was changed."));
     }
     if let Some(question) = frame.question.clone() {
@@ -201,12 +237,68 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     }
     match frame.intent {
         Some(Intent::Deploy) => deploy(app, talk, frame, text).await,
-        Some(Intent::Modify) => modify(app, talk, frame, text).await,
+        Some(Intent::Modify) => modify::modify(app, talk, frame, text).await,
         Some(Intent::Query) if frame.facet == Some(Facet::Impact) => impact(app, &frame, text).await,
-        Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame).await?) })),
-        Some(Intent::Troubleshoot) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::troubleshoot(app, &frame).await?) })),
+        Some(Intent::Query) => Ok(Next::Reply(Reply::Answer { answer: Box::new(inspect::query(app, &frame, text).await?) })),
+        Some(Intent::Troubleshoot) => {
+            let answer = inspect::troubleshoot(app, &frame, text).await?;
+            talk.proposal = answer.proposal.clone();
+            if let Some(proposal) = &answer.proposal {
+                talk.about = Some(proposal.deployment.clone());
+            }
+            Ok(Next::Reply(Reply::Answer { answer: Box::new(answer) }))
+        }
         None => Ok(say("That was not understood. Say what you want deployed, changed, shown or explained; `/help` shows examples.")),
     }
+}
+
+/// Whether these words take the repair that was offered. They only open its review; the plan is approved there or not at all.
+fn accepts(text: &str) -> bool {
+    const FILLERS: [&str; 9] = ["yes", "please", "ok", "okay", "sure", "then", "and", "now", "just"];
+    const WORDS: [&str; 14] = [
+        "fix it",
+        "repair it",
+        "do it",
+        "do that",
+        "mend it",
+        "heal it",
+        "go ahead",
+        "fix that",
+        "repair",
+        "fix",
+        "plan it",
+        "fix this",
+        "put it right",
+        "repair that",
+    ];
+    let lower = text.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    let core: Vec<&str> = words.iter().copied().filter(|w| !FILLERS.contains(w)).collect();
+    let bare = core.is_empty() && words.iter().any(|w| matches!(*w, "yes" | "ok" | "okay" | "sure"));
+    bare || WORDS.contains(&core.join(" ").as_str())
+}
+
+/// The repair that was offered, planned again: the same road as any other request.
+async fn repair(app: &App, talk: &mut Conversation, proposal: &inspect::Proposal) -> Result<Next, Failure> {
+    let name: DeploymentName = proposal.deployment.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
+    talk.pending = None;
+    match inspect::again(app, &name).await? {
+        Some((wanted, _)) => Ok(Next::Plan(Box::new(wanted))),
+        None => Ok(say(format!("What was wanted of {name} is not in the record, so there is nothing to plan. Nothing was changed."))),
+    }
+}
+
+/// "Why is it down?" without a name needs no question: everything it can mean is looked at.
+fn unasked(mut frame: Frame, world: &World) -> Frame {
+    let about_target = frame.question.as_ref().is_some_and(|q| q.about.iter().any(|a| a == "target"));
+    if frame.intent == Some(Intent::Troubleshoot) && about_target && frame.target == Target::None {
+        let choices = frame.question.take().map(|q| q.choices).unwrap_or_default();
+        frame.missing.retain(|m| m != "target");
+        if choices.len() < world.deployments.len() && choices.iter().all(|c| world.deployments.iter().any(|d| d.name == *c)) {
+            frame.target = Target::Many(choices);
+        }
+    }
+    frame
 }
 
 async fn deploy(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
@@ -288,143 +380,6 @@ async fn target(app: &App, talk: &Conversation, frame: &Frame) -> Result<Snapsho
     }
 }
 
-async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
-    let request = text.to_owned();
-    let parser = Some(frame.parser.clone());
-    match frame.verb {
-        Some(Verb::Failover) => {
-            let pattern = frame.pattern.clone().unwrap_or_else(|| "disaster-recovery".into());
-            draft(talk, flow::from_pattern(app, &pattern, frame.params.clone(), None, request).await?, frame)
-        }
-        Some(Verb::Destroy) => {
-            let snapshot = target(app, talk, &frame).await?;
-            let wanted = Wanted { parser, ..flow::nothing(&snapshot.deployment, request) };
-            talk.pending = Some(frame);
-            Ok(Next::Plan(Box::new(wanted)))
-        }
-        Some(Verb::Rollback) => {
-            let snapshot = target(app, talk, &frame).await?;
-            let number = frame.params.get("revision").and_then(|s| number(&s.value));
-            let older = flow::older(app, &snapshot.deployment, number).await?;
-            let kind = if number.is_some() { RunKind::Rollback } else { RunKind::Undo };
-            let wanted = Wanted { parser, ..flow::from_snapshot(&older, kind, request) };
-            talk.pending = Some(frame);
-            Ok(Next::Plan(Box::new(wanted)))
-        }
-        Some(verb @ (Verb::Restart | Verb::Stop | Verb::Start | Verb::Backup | Verb::Restore)) => {
-            let what = format!("{verb:?}").to_lowercase();
-            Ok(say(format!(
-                "Swell changes what a deployment is, and has no plan for \"{what}\" yet: none of the registered servers offers it as an action on a resource.\n\
-                 Nothing was changed. To put right what is broken, ask why it is unhealthy; to go back, say `roll back`."
-            )))
-        }
-        _ => {
-            let snapshot = target(app, talk, &frame).await?;
-            let changed = match parameters(app, &snapshot, &frame) {
-                Ok(changed) => changed,
-                Err(question) => {
-                    talk.pending = Some(frame);
-                    return Ok(Next::Reply(Reply::Ask { question: *question }));
-                }
-            };
-            if snapshot.recipe.pattern.is_none() {
-                return edit_template(&snapshot, &changed, &frame, request);
-            }
-            draft(talk, flow::from_deployment(app, &snapshot, changed, request).await?, frame)
-        }
-    }
-}
-
-fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str().and_then(|s| s.trim_start_matches('#').parse().ok()))
-}
-
-/// Maps what was said onto the pattern's parameters: "instances" is what the pattern scales by.
-fn parameters(app: &App, snapshot: &Snapshot, frame: &Frame) -> Result<IndexMap<String, Said>, Box<Question>> {
-    let mut changed = frame.params.clone();
-    let pattern = snapshot.recipe.pattern.as_deref().and_then(|p| app.catalog().get(p).ok());
-    if let (Some(entry), Some(count)) = (pattern, changed.shift_remove("instances")) {
-        match entry.pattern.scale.as_slice() {
-            [] => {
-                changed.insert("instances".into(), count);
-            }
-            [one] => {
-                changed.insert(one.clone(), count);
-            }
-            [low, high, ..] => {
-                // "scale to 4" is a promise of at least four; the upper bound moves only when it has to.
-                let bound = snapshot.recipe.parameters.get(high).and_then(Value::as_u64);
-                if let Some(n) = count.value.as_u64()
-                    && bound.is_some_and(|b| n > b)
-                    && !changed.contains_key(high)
-                {
-                    let why = Provenance::Context { what: format!("{high} must not be below {low}") };
-                    changed.insert(high.clone(), Said { value: count.value.clone(), provenance: why });
-                }
-                changed.insert(low.clone(), count);
-            }
-        }
-    }
-    if changed.is_empty() {
-        return Err(Box::new(Question {
-            text: format!("What should change on {}?", snapshot.deployment),
-            about: vec!["params".into()],
-            choices: snapshot.recipe.parameters.as_object().map(|p| p.keys().take(8).cloned().collect()).unwrap_or_default(),
-            reason: crate::intent::AskReason::MissingRequired,
-        }));
-    }
-    Ok(changed)
-}
-
-/// Properties by which things are counted, for deployments that came from a template file.
-const COUNTS: [&str; 5] = ["replicas", "desiredCapacity", "minSize", "count", "instances"];
-
-/// Changes a property of the last template: "scale the web tier to 4", "use image nginx:1.27".
-fn edit_template(snapshot: &Snapshot, changed: &IndexMap<String, Said>, frame: &Frame, request: String) -> Result<Next, Failure> {
-    let mut template = crate::desired::last_wanted(snapshot);
-    let mut notes = Vec::new();
-    for (name, said) in changed {
-        let keys: Vec<&str> = if matches!(name.as_str(), "instances" | "replicas") { COUNTS.to_vec() } else { vec![name.as_str()] };
-        let mut fits: Vec<_> = template.resources.iter_mut().filter(|r| keys.iter().any(|k| r.properties.contains_key(*k))).collect();
-        if let Some(part) = &frame.part {
-            let wanted: Vec<String> =
-                part.to_lowercase().split_whitespace().filter(|w| !matches!(*w, "the" | "tier" | "layer")).map(str::to_owned).collect();
-            let named = |r: &&mut crate::domain::Resource| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w));
-            if fits.iter().any(|r| named(&r)) {
-                fits.retain(|r| wanted.iter().any(|w| r.address.to_string().to_lowercase().contains(w)));
-            }
-        }
-        match fits.as_mut_slice() {
-            [one] => {
-                let key = keys.iter().find(|k| one.properties.contains_key(**k)).copied().unwrap_or(name);
-                one.properties.insert(key.to_owned(), said.value.clone());
-                notes.push(format!("{}: {key} is now {}", one.address, said.value));
-            }
-            [] => {
-                return Ok(say(format!(
-                    "{} was made from a template file, and no resource of it has a property `{name}`. Change the file and apply it again: swell apply -f FILE",
-                    snapshot.deployment
-                )));
-            }
-            several => {
-                let names: Vec<String> = several.iter().map(|r| r.address.to_string()).collect();
-                return Ok(Next::Reply(Reply::Ask {
-                    question: Question {
-                        text: format!("Which of these shall have {name} = {}?", said.value),
-                        about: vec!["target".into()],
-                        choices: names,
-                        reason: crate::intent::AskReason::Ambiguous,
-                    },
-                }));
-            }
-        }
-    }
-    let mut wanted = flow::of_template(template, RunKind::Apply, request);
-    wanted.notes = notes;
-    wanted.parser = Some(frame.parser.clone());
-    Ok(Next::Plan(Box::new(wanted)))
-}
-
 /// "What would be deleted if …": the destroy plan, shown and not offered.
 async fn impact(app: &App, frame: &Frame, text: &str) -> Result<Next, Failure> {
     let name = match &frame.target {
@@ -446,9 +401,11 @@ async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner
         if review.plan.is_empty() {
             app.human().show(&review, Level::Brief).await;
             talk.pending = None;
+            talk.close();
             return Ok(Road::Ended(Reply::Say { text: format!("Nothing to do for {}.", review.plan.deployment) }));
         }
         talk.review = Some(Box::new(review.clone()));
+        talk.wanted = Some(Box::new(wanted.clone()));
         let allowed = manner == Manner::Interactive || app.flags().yes;
         if !allowed || app.flags().read_only {
             app.human().show(&review, Level::Brief).await;
@@ -458,7 +415,7 @@ async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner
             Decided::Approved(approved) => {
                 let summary = flow::apply(app, *approved, RunOptions::default()).await?;
                 talk.pending = None;
-                talk.review = None;
+                talk.close();
                 return Ok(Road::Ended(Reply::Applied { summary: Box::new(summary) }));
             }
             Decided::Declined => {
@@ -521,25 +478,31 @@ pub fn about(wanted: &Wanted) -> Conversation {
     Conversation { pending: frame, about: Some(wanted.template.name.to_string()), ..Conversation::default() }
 }
 
-/// Shows the open plan again and asks.
-pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
-    let Some(review) = talk.review.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
-    if manner == Manner::PlanOnly {
-        app.human().show(&review, Level::Brief).await;
-        return Ok(vec![planned(&review)]);
+/// Takes what a command wants down the road, as a turn of the conversation: afterwards its plan can be corrected in words.
+pub async fn take(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    talk.pending = about(&wanted).pending;
+    onwards(app, talk, wanted, manner).await
+}
+
+async fn onwards(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    match road(app, talk, wanted, manner).await? {
+        Road::Ended(reply) => {
+            remember(talk, &reply);
+            Ok(vec![reply])
+        }
+        Road::Said(words) => turn(app, talk, &words, manner).await,
     }
-    match flow::decide(app, &review).await? {
-        Decided::Approved(approved) => {
-            talk.pending = None;
-            talk.review = None;
-            Ok(vec![Reply::Applied { summary: Box::new(flow::apply(app, *approved, RunOptions::default()).await?) }])
-        }
-        Decided::Said(words) => turn(app, talk, &words, manner).await,
-        Decided::Edit(pairs) => {
-            let words = pairs.iter().map(|(k, v)| format!("set {k} to {v}")).collect::<Vec<_>>().join(" and ");
-            turn(app, talk, &words, manner).await
-        }
-        Decided::Saved(file) => Ok(vec![Reply::Say { text: format!("Saved to {file}; nothing was changed.") }]),
-        Decided::Declined => Ok(vec![Reply::Say { text: "Not applied; nothing was changed.".into() }]),
+}
+
+/// Plans what is open once more, shows it and asks. A conversation that was resumed has its request, and makes the plan from that.
+pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
+    if let Some(wanted) = talk.wanted.clone() {
+        return onwards(app, talk, *wanted, manner).await;
+    }
+    let Some(frame) = talk.pending.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
+    let request = talk.history.iter().rev().find(|t| t.role == Role::User).map(|t| t.text.clone()).unwrap_or_default();
+    match act(app, talk, frame, &request).await? {
+        Next::Reply(reply) => Ok(vec![reply]),
+        Next::Plan(wanted) => onwards(app, talk, *wanted, manner).await,
     }
 }

@@ -163,7 +163,7 @@ pub struct PlanArgs {
 }
 
 /// What is wanted: a file, a pattern, or the last template of a deployment.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct WantedArgs {
     /// A deployment: its last template, planned again.
     #[arg(value_name = "DEPLOYMENT", conflicts_with_all = ["file", "pattern"])]

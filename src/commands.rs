@@ -14,8 +14,9 @@ use crate::{
     app::App,
     chat::{self, Conversation, Manner},
     cli::{
-        ApplyArgs, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PatternsCommand,
-        PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs, WaitArgs, WantedArgs,
+        ApplyArgs, Command, DestroyArgs, DriftArgs, EvalCommand, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment,
+        PatternsCommand, PlanArgs, RollbackArgs, RunArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand, ShowArgs,
+        WaitArgs, WantedArgs,
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     domain::{Address, DeploymentName},
@@ -26,7 +27,7 @@ use crate::{
     intent::Parser,
     pattern::{self, describe},
     plan::build::Foreign,
-    review::{Level, Review},
+    review::Level,
     sandbox,
     store::{Gone, RunKind},
     ui::{self, Screen, graph::Picture},
@@ -38,6 +39,17 @@ pub struct Out {
     pub screen: Screen,
     /// `--json`.
     pub json: bool,
+    /// How JSON is laid out.
+    pub layout: Layout,
+}
+
+/// How JSON is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One document, for people to read too.
+    Pretty,
+    /// One line for each value, beside the events of a conversation.
+    Lines,
 }
 
 impl Out {
@@ -45,7 +57,10 @@ impl Out {
     pub fn data(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
             let value = serde_json::to_value(value).unwrap_or(Value::Null);
-            self.screen.print(&(serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"));
+            self.screen.print(&match self.layout {
+                Layout::Pretty => serde_json::to_string_pretty(&value).unwrap_or_default() + "\n",
+                Layout::Lines => ui::json::line(&ui::json::result("data", &value)),
+            });
         } else {
             self.screen.print(&text());
         }
@@ -64,7 +79,7 @@ const CHANGES: u8 = 4;
 type Exit = Result<u8, Failure>;
 
 /// What is wanted by `-f`, `--pattern` or a deployment's name.
-async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
+pub async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
     let foreign = if args.adopt { Foreign::Adopt } else { Foreign::Refuse };
     let wanted = match (&args.file, &args.pattern) {
         (Some(file), _) => flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())?,
@@ -75,6 +90,10 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
             ready(flow::from_pattern(app, pattern, flow::given(values), name, format!("pattern {pattern} {}", said.join(" "))).await?)?
         }
         _ => {
+            // A template may be named without `-f`, as long as no deployment has that name.
+            if let Some(file) = args.deployment.as_deref().map(Path::new).filter(|p| !args.destroy && is_template(p)) {
+                return Ok(Wanted { foreign, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
+            }
             let name = flow::which(app, args.deployment.as_deref()).await?;
             if args.destroy {
                 return Ok(flow::nothing(&name, format!("swell destroy {name}")));
@@ -85,6 +104,11 @@ async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         }
     };
     Ok(Wanted { foreign, ..wanted })
+}
+
+/// No deployment's name has a dot, so that these endings are never one.
+fn is_template(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") && path.is_file()
 }
 
 fn deployment(name: &str) -> Result<DeploymentName, Failure> {
@@ -104,7 +128,7 @@ fn ready(draft: Draft) -> Result<Wanted, Failure> {
                         .exit(ExitClass::Usage)
                 }));
             }
-            Err(diagnostics.into())
+            Err(diagnostics.into_iter().map(|d| d.exit(ExitClass::Usage)).collect::<Vec<_>>().into())
         }
     }
 }
@@ -132,7 +156,8 @@ pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
 /// `swell apply`.
 pub async fn apply(app: &App, args: &ApplyArgs) -> Exit {
     let options = run_options(&args.run);
-    if let Some(file) = args.subject.as_deref().filter(|s| s.ends_with(".json") || Path::new(s).is_file()) {
+    let saved = |s: &&str| s.ends_with(".json") || (Path::new(s).is_file() && !is_template(Path::new(s)));
+    if let Some(file) = args.subject.as_deref().filter(saved) {
         return apply_saved(app, Path::new(file), options).await;
     }
     let wanted_args = WantedArgs {
@@ -635,11 +660,19 @@ async fn eval_run(parser: &dyn Parser, out: &Out, path: Option<&Path>, baseline:
         written.record(&report, suite.name == "model");
         if !out.json {
             out.screen.print(&report.table(out.screen.style().width));
-            findings.iter().for_each(|f| out.screen.print(&{
-                let more = f.cases.len().saturating_sub(10);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{:?}  {}  {}  ({}{more})\n", f.level, f.code, f.text, f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" "))
-            }));
+            findings.iter().for_each(|f| {
+                out.screen.print(&{
+                    let more = f.cases.len().saturating_sub(10);
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    format!(
+                        "{:?}  {}  {}  ({}{more})\n",
+                        f.level,
+                        f.code,
+                        f.text,
+                        f.cases.iter().take(10).cloned().collect::<Vec<_>>().join(" ")
+                    )
+                })
+            });
         }
         reports.push(json!({"report": report.json(), "findings": findings}));
     }
@@ -755,12 +788,47 @@ pub async fn doctor(app: &App, out: &Out) -> Exit {
     Ok(DONE)
 }
 
+/// A command of the command line, from there or from the conversation.
+pub async fn run(app: &App, out: &Out, command: &Command) -> Exit {
+    match command {
+        Command::Plan(args) => plan(app, out, args).await,
+        Command::Apply(args) => apply(app, args).await,
+        Command::Destroy(args) => destroy(app, args).await,
+        Command::Resume(args) => resume(app, args).await,
+        Command::Rollback(args) => rollback(app, args).await,
+        Command::Undo(args) => undo(app, args).await,
+        Command::Drift(args) => drift(app, out, args).await,
+        Command::Import(args) => import(app, args).await,
+        Command::History(args) => history(app, out, args).await,
+        Command::Show(args) => show(app, out, args).await,
+        Command::Graph(args) => graph(app, out, args).await,
+        Command::Outputs(args) => outputs(app, out, args).await,
+        Command::Wait(args) => wait(app, out, args).await,
+        Command::Query { sql } => query(app, out, sql).await,
+        Command::Servers(c) => servers(app, out, c).await,
+        Command::Types { server } => types(app, out, server.as_deref()).await,
+        Command::Schema { kind } => schema(app, out, kind).await,
+        Command::Patterns(c) => patterns(app, out, c).await,
+        Command::Bindings(c) => bindings(app, out, c).await,
+        Command::Runbook(c) => runbook(app, out, c).await,
+        Command::Secrets(c) => secrets(app, out, c),
+        Command::Eval(c) => eval(app, out, c).await,
+        Command::Doctor => doctor(app, out).await,
+        Command::Sandbox(c) => sandbox(c, &app.world_folder(), app.config().sandbox_latency, out).await,
+        Command::Completions { .. } => Ok(DONE),
+    }
+}
+
 /// `swell -p "…"`.
 pub async fn prompt(app: &App, out: &Out, talk: &mut Conversation, text: &str) -> Exit {
     let manner = if app.human().present() || app.flags().yes { Manner::Interactive } else { Manner::PlanOnly };
-    let replies = chat::turn(app, talk, text, manner).await?;
+    said(out, &chat::turn(app, talk, text, manner).await?)
+}
+
+/// Prints what came of a turn, and says with what to exit if it was the last one.
+pub fn said(out: &Out, replies: &[chat::Reply]) -> Exit {
     let mut exit = DONE;
-    for reply in &replies {
+    for reply in replies {
         print_reply(out, reply);
         exit = match reply {
             chat::Reply::Applied { summary } => finished(summary)?,
@@ -790,9 +858,4 @@ pub fn print_reply(out: &Out, reply: &chat::Reply) {
         // The run's own events have said it.
         chat::Reply::Applied { .. } => {}
     }
-}
-
-/// A plan's review as data, for the REPL's `/plan`.
-pub async fn plan_file(app: &App, file: &Path) -> Result<Review, Failure> {
-    flow::plan(app, flow::from_file(app, file, &IndexMap::new(), None)?).await
 }

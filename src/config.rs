@@ -274,7 +274,7 @@ pub fn load(
                     }
                 }
                 Err(e) => problems.push(
-                    Diagnostic::error("config::server", "A server's name is not acceptable")
+                    Diagnostic::error("config::server-name", "A server's name is not acceptable")
                         .fact("file", path.clone())
                         .detail(format!("{e}.")),
                 ),

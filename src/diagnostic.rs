@@ -258,6 +258,16 @@ impl<E: Explain> From<E> for Failure {
     }
 }
 
+/// A usage error with one sentence.
+pub fn usage(detail: &str) -> Failure {
+    Failure::from(
+        Diagnostic::error("usage", "The command cannot be understood")
+            .detail(format!("{detail}."))
+            .state("Nothing was done.")
+            .exit(ExitClass::Usage),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! Deploy, modify, rollback, undo, destroy and runbooks only differ in what they want; from there on there is one road.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -16,7 +16,6 @@ use crate::{
     domain::{Action, Address, DeploymentName, ServerName, TypeDef},
     event::{Event, RunSummary},
     intent::{Provenance, Question, Said},
-    mcp::TypeTable,
     pattern::{self, Available, Bound},
     plan::{
         FORMAT, ParameterNote, Plan, Shown,
@@ -29,6 +28,9 @@ use crate::{
     store::{Gone, Recipe, RunEnd, RunHeader, RunId, RunKind, Snapshot, StoredPlan, Unsettled},
     template::{Template, check::check},
 };
+
+// Said and wanted by those who call the line.
+pub use crate::{apply::RunOptions, diagnostic::usage, mcp::Types};
 
 /// What is wanted, from wherever it came.
 #[derive(Debug, Clone)]
@@ -98,7 +100,10 @@ pub async fn from_pattern(
     request: String,
 ) -> Result<Draft, Failure> {
     let entry = app.catalog().get(name)?;
-    let available = Available::from_types(&app.types().await);
+    let mut available = Available::from_types(&app.types().await);
+    if entry.pattern.file.text.contains("exists(") {
+        available = available.with_existing(existing(app).await);
+    }
     let setting = pattern::bind::Setting { available, deployment };
     let bound = match pattern::bind(&entry.pattern, said, &setting) {
         Ok(bound) => bound,
@@ -115,6 +120,16 @@ pub async fn from_pattern(
     wanted.recipe.provenance = serde_json::to_value(&bound).unwrap_or(Value::Null);
     wanted.bound = Some(bound);
     Ok(Draft::Ready(Box::new(wanted)))
+}
+
+/// Every address that a deployment recorded or that a server lists now: patterns may ask whether something is there.
+async fn existing(app: &App) -> Vec<Address> {
+    let lists = futures::future::join_all(app.servers().iter().map(|s| async move { (s.name().clone(), s.list(None).await) })).await;
+    lists
+        .into_iter()
+        .filter_map(|(server, list)| list.ok().map(|all| (server, all)))
+        .flat_map(|(server, all)| all.into_iter().filter_map(move |l| Some(Address::new(server.clone(), l.kind, l.name.parse().ok()?))))
+        .collect()
 }
 
 /// The last template of a deployment with other parameters, or planned again as it is.
@@ -191,6 +206,7 @@ pub async fn plan(app: &App, wanted: Wanted) -> Result<Review, Failure> {
     let snapshot = app.store().latest(&wanted.template.name).await?;
     let (plan, warnings) = plan_from(app, &wanted, snapshot.as_ref()).await?;
     let review = Review::new(plan, wanted.parser, warnings);
+    tracing::info!(deployment = %review.plan.deployment, plan = review.plan.short(), steps = review.plan.steps.len(), "planned");
     if !review.plan.is_empty() {
         app.store()
             .put_plan(&StoredPlan {
@@ -209,7 +225,7 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
     let template = &wanted.template;
     let others = app.others();
     let seen = observe(app.servers(), template, snapshot, &others, app.sink()).await;
-    let mut problems = check(template, &seen.types, &seen);
+    let mut problems = check(template, &registered(app, &seen), &seen);
     let unreachable = needed_unreachable(template, snapshot, &seen);
     if !unreachable.is_empty() {
         // What an unreachable server would have said cannot be wrong.
@@ -255,6 +271,15 @@ fn generated_secrets(wanted: &Wanted) -> Vec<String> {
         crate::plan::refresh::secrets_of(&p.value, &mut names);
     }
     names.into_iter().collect()
+}
+
+/// The types of the servers that answered. Those that nothing asked for stand there by name, so that a near miss can be told.
+fn registered(app: &App, seen: &Observed) -> Types {
+    let mut types = seen.types.clone();
+    for name in app.servers().names().filter(|n| !seen.unreachable.contains_key(*n)) {
+        types.entry(name.clone()).or_default();
+    }
+    types
 }
 
 /// Servers that did not answer and without which nothing can be said.
@@ -355,11 +380,23 @@ pub fn save(review: &Review, path: &Path) -> Result<(), Failure> {
     write_file(path, text.as_bytes())
 }
 
+/// A file beside its place that others may read as they may read any new file; temporary files are the owner's alone otherwise.
+#[cfg(unix)]
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn new_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::NamedTempFile::new_in(folder)
+}
+
 /// Writes a whole file or nothing.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut file = new_file(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|e| e.error)?;
@@ -411,15 +448,6 @@ pub async fn load(app: &App, path: &Path) -> Result<Review, Failure> {
 
 // ── apply ───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Hold after this wave.
-    pub hold_after: Option<usize>,
-    /// Begin no wave before the one before it has ended.
-    pub strict_waves: bool,
-}
-
 /// Carries out an approved plan under the deployment's lock.
 pub async fn apply(app: &App, approved: ApprovedPlan, options: RunOptions) -> Result<RunSummary, Failure> {
     if app.flags().read_only {
@@ -456,6 +484,9 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
     }
     check_targets(app, plan).await?;
     check_reads(app, plan).await?;
+    if let Some(snapshot) = &snapshot {
+        check_world(app, plan, snapshot).await?;
+    }
     let run = RunId(app.new_id());
     store.use_plan(digest, &run).await?;
     for name in &plan.generate {
@@ -537,6 +568,20 @@ async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// What the plan keeps or changes must be as it was when the plan was made: the steps were worked out from it.
+async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
+    let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
+    let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
+    let told =
+        |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let now = crate::plan::refresh::drift(snapshot, &seen);
+    match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
+        Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),
+        Some(d) => Err(stale(plan, format!("`{}`, on which it builds, was changed on its server since.", d.address))),
+        None => Ok(()),
+    }
 }
 
 /// What was looked up must still be there with the values that the plan uses.
@@ -664,16 +709,6 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
     }
 }
 
-/// A usage error with one sentence.
-pub fn usage(detail: &str) -> Failure {
-    Failure::from(
-        Diagnostic::error("usage", "The command cannot be understood")
-            .detail(format!("{detail}."))
-            .state("Nothing was done.")
-            .exit(ExitClass::Usage),
-    )
-}
-
 /// Parses `key=value` pairs; a value that is JSON is taken as such, anything else as text.
 pub fn pairs(all: &[String]) -> Result<IndexMap<String, Value>, Failure> {
     all.iter()
@@ -731,9 +766,6 @@ pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<cra
         pause = (pause * 2).min(Duration::from_secs(2));
     }
 }
-
-/// Types of all servers that answer.
-pub type Types = BTreeMap<ServerName, Arc<TypeTable>>;
 
 /// Finds `server:type` among the types.
 pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'t TypeDef), Failure> {

@@ -86,6 +86,9 @@ pub mod inspect;
 /// One turn of the conversation.
 pub mod chat;
 
+/// Evals.
+pub mod eval;
+
 /// The command line.
 pub mod cli;
 
@@ -95,7 +98,5 @@ pub mod commands;
 /// The conversation at the terminal.
 pub mod repl;
 
-/// Evals.
-pub mod eval;
 /// What surrounds a command.
 pub mod shell;

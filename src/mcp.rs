@@ -273,6 +273,9 @@ pub struct ServerEvidence {
 /// The types of one server, by name.
 pub type TypeTable = BTreeMap<ResourceType, TypeDef>;
 
+/// Types of all servers that answer.
+pub type Types = BTreeMap<ServerName, Arc<TypeTable>>;
+
 /// One server, as the engine sees it.
 #[async_trait]
 pub trait ResourceServer: Send + Sync {

@@ -44,7 +44,6 @@ mod schema;
 
 pub mod test;
 
-
 pub use bind::{Bound, BoundParameter, Setting, Unbound, bind};
 pub use catalog::{Catalog, Layer};
 pub use describe::{Description, describe};

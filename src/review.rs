@@ -117,6 +117,11 @@ pub trait Human: Send + Sync {
 
     /// Asks something; `None` if nobody answered.
     async fn ask(&self, question: &Question) -> Option<String>;
+
+    /// Asks whether a run that was held after a wave shall go on. With nobody there it does not.
+    async fn go_on(&self, _wave: usize) -> bool {
+        false
+    }
 }
 
 /// How much of a review is shown.

@@ -1,6 +1,7 @@
 //! What surrounds a command: environment, folders, faces, signals, logs, and the exit code.
 
 use std::{
+    io::IsTerminal,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,16 +13,21 @@ use crate::{
     app::{Allowed, App, Identity, ParserKind, Parts, SystemClock},
     chat::Conversation,
     cli::{Cli, Colour, Command, ParserChoice, SandboxCommand},
-    commands::{self, Out},
+    commands::{self, Layout, Out},
     config::{self, Environment, Flags, FoundFile},
     diagnostic::{Diagnostic, ExitClass, Failure},
     event::Sink,
+    repl::{
+        Face, Memory,
+        editor::{Editor, Setup},
+        signals::{Attended, Attention, Signals, attend},
+    },
     review::Human,
     ui::{
         self, ColorChoice, Screen, Stream,
         human::HumanSink,
         json::JsonSink,
-        terminal::{Nobody, StdinLines, Terminal},
+        terminal::{Nobody, Terminal},
     },
 };
 
@@ -34,7 +40,7 @@ pub fn run(cli: Cli) -> u8 {
         Colour::Always => ColorChoice::Always,
         Colour::Never => ColorChoice::Never,
     };
-    let out = Out { screen: ui::open(Stream::Out, choice, &look), json: cli.global.json };
+    let out = Out { screen: ui::open(Stream::Out, choice, &look), json: cli.global.json, layout: Layout::Pretty };
     let err = ui::open(Stream::Err, choice, &look);
     if let Some(Command::Completions { shell }) = &cli.command {
         let mut text = Vec::new();
@@ -115,20 +121,38 @@ fn host() -> String {
     "localhost".into()
 }
 
-/// The two faces: where events go, and who answers.
-fn faces(cli: &Cli, out: &Out, err: &Screen) -> (Arc<dyn Sink>, Arc<dyn Human>) {
+/// The faces: where events go, who answers, and what the conversation types into.
+struct Faces {
+    sink: Arc<dyn Sink>,
+    human: Arc<dyn Human>,
+    editor: Option<Arc<Editor>>,
+    live: Option<Arc<HumanSink>>,
+    /// Standard output, so that nothing is written into what is being drawn.
+    out: Out,
+}
+
+fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
+    let talks = cli.command.is_none();
+    let layout = if talks { Layout::Lines } else { Layout::Pretty };
     if cli.global.json {
         let face = Arc::new(JsonSink::new(out.screen.clone()));
-        return (face.clone(), face);
+        let out = Out { screen: out.screen.clone(), json: true, layout };
+        return Faces { sink: face.clone(), human: face, editor: None, live: None, out };
     }
     let began = std::time::Instant::now();
-    let sink = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);
-    sink.keep_ticking();
-    let human: Arc<dyn Human> = match StdinLines::open(err.clone()).filter(|_| err.is_terminal()) {
-        Some(lines) => Arc::new(Terminal::new(err.clone(), Arc::new(lines), Some(sink.clone()))),
-        None => Arc::new(Nobody::new(err.clone())),
-    };
-    (sink, human)
+    let live = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);
+    live.keep_ticking();
+    let screen = ui::human::above(&out.screen, live.clone());
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        let setup = Setup { history: config.data.join("history.txt"), color: err.style().color };
+        let editor = Arc::new(Editor::new(setup));
+        let human = Arc::new(Terminal::new(err.clone(), editor.clone(), Some(live.clone())));
+        let out = Out { screen, json: false, layout };
+        return Faces { sink: live.clone(), human, editor: Some(editor), live: Some(live), out };
+    }
+    // In a conversation without a terminal the plan is what was asked for, so it is data.
+    let human = Arc::new(Nobody::new(if talks { screen.clone() } else { err.clone() }));
+    Faces { sink: live.clone(), human, editor: None, live: Some(live), out: Out { screen, json: false, layout } }
 }
 
 async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Out, err: &Screen) -> Result<u8, Failure> {
@@ -136,7 +160,9 @@ async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Ou
     if let Some(Command::Sandbox(command)) = &cli.command {
         return sandbox(command, &config, out).await;
     }
-    let (sink, human) = faces(cli, out, err);
+    let faces = faces(cli, &config, out, err);
+    let signals =
+        Signals::listen().map_err(|e| Failure::from(Diagnostic::bug("signals", format!("Signals cannot be listened to: {e}."))))?;
     let (stop, stopped) = watch::channel(0u8);
     let parts = Parts {
         config,
@@ -144,8 +170,8 @@ async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Ou
         allowed: Allowed { read_only: cli.global.read_only, yes: cli.global.yes, max_destroy: cli.global.max_destroy },
         identity: identity(env),
         clock: Arc::new(SystemClock),
-        sink,
-        human,
+        sink: faces.sink.clone(),
+        human: faces.human.clone(),
         parser: cli.global.parser.map(|p| match p {
             ParserChoice::Offline => ParserKind::Offline,
             ParserChoice::Llm => ParserKind::Model,
@@ -153,62 +179,38 @@ async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Ou
         stop: stopped,
     };
     let app = App::open(parts).await?;
-    let interactive = cli.command.is_none() && cli.prompt.is_none();
-    let code = if interactive {
-        crate::repl::run(&app, out, err, stop, cli.resume_session).await
+    let code = if cli.command.is_none() && cli.prompt.is_none() {
+        let face = Face { out: &faces.out, err, editor: faces.editor.as_deref(), live: faces.live.as_deref() };
+        let memory = if cli.resume_session { Memory::GoOn } else { Memory::New };
+        crate::repl::run(&app, face, Attention { signals, stop }, memory).await
     } else {
-        tokio::select! {
-            code = command(cli, &app, out) => code,
-            () = interrupted(&app, stop) => Ok(ExitClass::Interrupted.code()),
-        }
+        once(cli, &app, &faces, Attention { signals, stop }).await
     };
+    if let Some(editor) = &faces.editor {
+        editor.restore();
+    }
     app.close().await;
     code
 }
 
-/// Counts Ctrl-C. While a run goes on the first stops it and the second cancels its calls; otherwise nothing is lost by leaving at once.
-async fn interrupted(app: &App, stop: watch::Sender<u8>) {
-    loop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+/// One command, minding the signals.
+async fn once(cli: &Cli, app: &App, faces: &Faces, mut attention: Attention) -> Result<u8, Failure> {
+    let asking = || faces.editor.as_ref().is_some_and(|e| e.is_reading());
+    let work = async {
+        match &cli.command {
+            Some(command) => commands::run(app, &faces.out, command).await,
+            None => commands::prompt(app, &faces.out, &mut Conversation::default(), cli.prompt.as_deref().unwrap_or_default()).await,
         }
-        if !app.is_running() {
-            return;
-        }
-        stop.send_modify(|stage| *stage = (*stage + 1).min(2));
-    }
-}
-
-async fn command(cli: &Cli, app: &App, out: &Out) -> Result<u8, Failure> {
-    let Some(command) = &cli.command else {
-        let text = cli.prompt.clone().unwrap_or_default();
-        return commands::prompt(app, out, &mut Conversation::default(), &text).await;
     };
-    match command {
-        Command::Plan(args) => commands::plan(app, out, args).await,
-        Command::Apply(args) => commands::apply(app, args).await,
-        Command::Destroy(args) => commands::destroy(app, args).await,
-        Command::Resume(args) => commands::resume(app, args).await,
-        Command::Rollback(args) => commands::rollback(app, args).await,
-        Command::Undo(args) => commands::undo(app, args).await,
-        Command::Drift(args) => commands::drift(app, out, args).await,
-        Command::Import(args) => commands::import(app, args).await,
-        Command::History(args) => commands::history(app, out, args).await,
-        Command::Show(args) => commands::show(app, out, args).await,
-        Command::Graph(args) => commands::graph(app, out, args).await,
-        Command::Outputs(args) => commands::outputs(app, out, args).await,
-        Command::Wait(args) => commands::wait(app, out, args).await,
-        Command::Query { sql } => commands::query(app, out, sql).await,
-        Command::Servers(c) => commands::servers(app, out, c).await,
-        Command::Types { server } => commands::types(app, out, server.as_deref()).await,
-        Command::Schema { kind } => commands::schema(app, out, kind).await,
-        Command::Patterns(c) => commands::patterns(app, out, c).await,
-        Command::Bindings(c) => commands::bindings(app, out, c).await,
-        Command::Runbook(c) => commands::runbook(app, out, c).await,
-        Command::Secrets(c) => commands::secrets(app, out, c),
-        Command::Eval(c) => commands::eval(app, out, c).await,
-        Command::Doctor => commands::doctor(app, out).await,
-        Command::Sandbox(_) | Command::Completions { .. } => Ok(0),
+    let mut terminated = false;
+    match attend(&mut attention, || app.is_running(), asking, &mut terminated, work).await {
+        Attended::Done(code) => code,
+        Attended::Cancelled | Attended::Left => {
+            if let Some(live) = &faces.live {
+                live.clear();
+            }
+            Ok(ExitClass::Interrupted.code())
+        }
     }
 }
 

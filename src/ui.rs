@@ -130,6 +130,11 @@ impl Screen {
         self.terminal
     }
 
+    /// The same screen, written to through something that stands before it.
+    pub fn through(&self, out: Box<dyn Write + Send>) -> Self {
+        Self { out: Arc::new(Mutex::new(out)), ..self.clone() }
+    }
+
     /// Writes a text and flushes. A reader that went away is no error: the work goes on and is recorded in the journal.
     pub fn print(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);

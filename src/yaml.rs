@@ -113,9 +113,9 @@ impl Node {
 /// Reads a file into a tree.
 pub fn parse(file: &str, text: &str) -> Result<Node, Box<Diagnostic>> {
     let fail = |detail: String, source: Option<Source>| {
-        Box::new(
-            Diagnostic::error("pattern::syntax", "The file is not YAML").source(source).detail(detail).state("The pattern is not used."),
-        )
+        let problem = Diagnostic::error("pattern::syntax", "The file is not YAML");
+        let problem = if source.is_some() { problem.source(source) } else { problem.fact("file", file) };
+        Box::new(problem.detail(detail).state("The pattern is not used."))
     };
     if text.len() > MAX_FILE {
         return Err(fail(format!("`{file}` has {} bytes; a pattern file may have {MAX_FILE}.", text.len()), None));

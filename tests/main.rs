@@ -1,8 +1,37 @@
-//! The only integration test binary.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The only integration test binary. A list of modules and nothing else; `docs::layers` fails when a file is missing here.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod engine;
 mod lab;
+mod repl;
+mod support;
 mod wire {
     mod sandbox;
+}
+
+mod cli {
+    mod apply;
+    mod commands;
+    mod concurrency;
+    mod examples;
+    mod exit_codes;
+    mod json;
+    mod plan;
+    mod saved_plan;
+}
+
+mod bad_input {
+    mod database;
+    mod disk;
+    mod files;
+    mod models;
+    mod servers;
+}
+
+mod docs {
+    mod all_diagnostics;
+    mod help_snapshot;
+    mod layers;
+    mod readme_commands;
+    mod words;
 }

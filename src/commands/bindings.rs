@@ -75,7 +75,8 @@ pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
 async fn rows(app: &App) -> Vec<Row> {
     // A binding is chosen when a server is first asked.
     futures::future::join_all(app.connections().iter().map(|s| s.types())).await;
-    let used = |name: &str| app.connections().iter().filter(|s| s.binding().as_deref() == Some(name)).map(|s| s.name().to_string()).collect();
+    let used =
+        |name: &str| app.connections().iter().filter(|s| s.binding().as_deref() == Some(name)).map(|s| s.name().to_string()).collect();
     let row = |b: &Binding| Row {
         name: b.name.clone(),
         title: b.title.clone(),

@@ -149,4 +149,24 @@ mod tests {
         assert_eq!(g.all_after(&"a"), vec![&"b", &"c"]);
         assert_eq!(g.before(&"c"), vec![&"b"]);
     }
+
+    proptest::proptest! {
+        /// Waves hold every node once, and every edge leads to a later wave.
+        #[test]
+        fn waves_cover_all_and_respect_edges(n in 1usize..40, pairs in proptest::collection::vec((0usize..40, 0usize..40), 0..120)) {
+            let mut g = Graph::default();
+            (0..n).for_each(|i| g.add(i));
+            // Edges from smaller to larger numbers make no cycle.
+            let edges: Vec<_> = pairs.into_iter().filter(|(a, b)| a < b && *b < n).collect();
+            edges.iter().for_each(|(a, b)| g.edge(a, b));
+            let waves = g.waves().unwrap();
+            let mut all: Vec<usize> = waves.iter().flatten().copied().collect();
+            all.sort_unstable();
+            proptest::prop_assert_eq!(all, (0..n).collect::<Vec<_>>());
+            let level = |x: usize| waves.iter().position(|w| w.contains(&x)).unwrap();
+            for (a, b) in edges {
+                proptest::prop_assert!(level(a) < level(b));
+            }
+        }
+    }
 }

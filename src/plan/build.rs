@@ -8,24 +8,29 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, Drift, FORMAT, Lookup, Plan, Settlement, Shown, Step, Undo,
+    Change, Drift, Lookup, Plan, Settlement, Shown, Step,
     diff::{Sides, all_new, diff, drifted},
     refresh::{Observed, secrets_of},
 };
 use crate::{
     diagnostic::Diagnostic,
     domain::{
-        Action, Address, Existing, Properties, Reference, Resource, ToolName, TypeDef,
-        graph::Graph,
-        substitute::{Known, Substituted, plain, substitute},
+        Action, Address, Existing, Properties, Resource, ToolName, TypeDef,
+        substitute::{Substituted, plain},
     },
     mcp::{Live, Status},
     store::{Recipe, Recorded, RunKind, Snapshot},
     template::{
         Template,
-        link::{Match, dependencies, graph, resolve_address},
+        link::{dependencies, graph},
     },
 };
+
+mod known;
+
+mod order;
+
+mod refuse;
 
 /// What to do with a wanted resource that is there already and that nobody recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -390,88 +395,6 @@ impl Builder<'_> {
         }
     }
 
-    fn not_read(&self, address: &Address) -> Diagnostic {
-        if let Some(problem) = self.inputs.observed.unreachable.get(&address.server) {
-            return problem.clone();
-        }
-        Diagnostic::error("plan::type-gone", "A recorded resource cannot be read")
-            .address(address)
-            .fact("resource", address.to_string())
-            .detail(format!(
-                "No server `{}` with a type `{}` is registered now, but this deployment has a resource there.",
-                address.server, address.kind
-            ))
-            .state("Nothing was planned. The record is as it was.")
-            .next("Register the server again, or see what is registered:", "swell servers list")
-    }
-
-    /// A verb that the server does not have is said now and not in the middle of a run.
-    fn refuse_missing(&mut self, address: &Address, kind: &TypeDef, verb: &str) -> bool {
-        let Some(reason) = kind.limits.missing.get(verb) else { return false };
-        self.problems.push(
-            Diagnostic::error("plan::cannot", "The server cannot do what the plan needs")
-                .address(address)
-                .fact("resource", address.to_string())
-                .detail(format!("`{}` cannot {verb} a `{}`: {reason}.", address.server, address.kind))
-                .state("Nothing was planned."),
-        );
-        true
-    }
-
-    /// Servers refuse to delete what has deletion protection; better said now than in the middle of a run.
-    fn refuse_protected(&mut self, address: &Address, live: &Live) -> bool {
-        if live.properties.get("deletionProtection") != Some(&Value::Bool(true)) {
-            return false;
-        }
-        let deployment = &self.inputs.template.name;
-        self.problems.push(
-            Diagnostic::error("plan::deletion-protected", "A resource is protected from deletion")
-                .address(address)
-                .fact("resource", address.to_string())
-                .detail("It has `deletionProtection: true`, so its server would refuse to delete it in the middle of the run.")
-                .state("Nothing was planned.")
-                .next(
-                    "If it may go, switch the protection off first, then plan this again:",
-                    format!("swell apply {deployment} -p deletionProtection=false"),
-                ),
-        );
-        true
-    }
-
-    fn protected(&self, address: &Address, what: &str) -> Diagnostic {
-        Diagnostic::error("plan::prevent-destroy", "A protected resource would be destroyed")
-            .address(address)
-            .source(self.inputs.template.origin.source(address, &crate::domain::PropertyPath::default(), "has `prevent_destroy: true`"))
-            .fact("resource", address.to_string())
-            .detail(format!("It would be {what}, and its `lifecycle` has `prevent_destroy: true`."))
-            .state("Nothing was planned.")
-            .hint("Take `prevent_destroy` away in the template and apply that first, if it may go.")
-    }
-
-    fn refuse_foreign(&mut self, foreign: &[Address]) {
-        let names = foreign.iter().map(|a| format!("`{a}`")).collect::<Vec<_>>().join(", ");
-        let lost = self.inputs.snapshot.is_none_or(|s| s.resources.is_empty());
-        let (code, summary) = if lost && foreign.len() > 1 {
-            ("plan::lost-state", "The servers hold resources that the state does not know")
-        } else {
-            ("plan::exists", "A wanted resource exists already")
-        };
-        let them = if foreign.len() == 1 { "It is" } else { "They are" };
-        self.problems.push(
-            Diagnostic::error(code, summary)
-                .address(&foreign[0])
-                .source(self.inputs.template.origin.source(&foreign[0], &crate::domain::PropertyPath::default(), "exists already"))
-                .detail(format!(
-                    "{names}. {them} on the server under this name, and `{}` has no record of making {}.",
-                    self.inputs.template.name,
-                    if foreign.len() == 1 { "it" } else { "them" }
-                ))
-                .state("Nothing was planned and nothing was changed.")
-                .next("If they are yours and shall be managed from now on, plan with `--adopt`:", "swell plan --adopt …")
-                .hint("If they belong to someone else, give yours other names, or refer to theirs with `existing: true`."),
-        );
-    }
-
     fn intended(&self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, id: Option<String>) -> Recorded {
         let template = self.inputs.template;
         let depends_on = dependencies(template).remove(&resource.address).unwrap_or_default();
@@ -491,230 +414,6 @@ impl Builder<'_> {
             created_by: None,
         }
     }
-
-    /// Puts in what is known; notes what was looked up; reports outputs that are not there.
-    fn substitute(&mut self, value: &Value, at: Option<&Address>) -> Substituted {
-        let mut missing = Vec::new();
-        let mut used = Vec::new();
-        let result = substitute::<std::convert::Infallible>(value, &mut |reference| {
-            Ok(self.known(reference, &mut used).unwrap_or_else(|problem| {
-                missing.push(problem);
-                Known::Later(reference.clone())
-            }))
-        });
-        for (found, path, value) in used {
-            let entry = self.reads.entry(found.address.clone()).or_insert_with(|| Lookup {
-                address: found.address.clone(),
-                found_in: found.deployment.clone(),
-                id: found.id.clone(),
-                used: indexmap::IndexMap::new(),
-            });
-            entry.used.insert(path, value);
-        }
-        for problem in missing {
-            self.problems.push(match at {
-                Some(address) => problem.address(address),
-                None => problem,
-            });
-        }
-        match result {
-            Ok(s) => s,
-            Err(never) => match never {},
-        }
-    }
-
-    fn known(&self, reference: &Reference, used: &mut Vec<(super::refresh::LookedUp, String, Value)>) -> Result<Known, Diagnostic> {
-        let Reference::Output { scope, address, path } = reference else {
-            // Variables were put in when the template was read; one that is left was reported there.
-            return Ok(Known::Later(reference.clone()));
-        };
-        let declared = match (scope, resolve_address(self.inputs.template, address)) {
-            (crate::domain::Scope::Here, Match::Declared(a)) => Some(a),
-            _ => None,
-        };
-        let declared =
-            declared.filter(|a| self.fates.contains_key(a) || !self.inputs.observed.lookups.contains_key(&(scope.clone(), a.clone())));
-        let Some(declared) = declared else {
-            let key = (scope.clone(), address.clone());
-            let Some(found) = self.inputs.observed.lookups.get(&key) else { return Err(dangling(reference)) };
-            let Some(value) = found.lookup(path) else { return Err(no_output(&found.address, reference)) };
-            used.push((found.clone(), path.to_string(), value.clone()));
-            return Ok(Known::Value(value, Some(found.address.clone())));
-        };
-        let whole = Reference::Output { scope: scope.clone(), address: declared.clone(), path: path.clone() };
-        let head = path.head().unwrap_or_default();
-        let sensitive = self.kind(&declared).is_some_and(|k| k.is_sensitive(head));
-        if sensitive && matches!(self.fates.get(&declared), Some(Fate::Stays(_) | Fate::Changes(..))) {
-            // Read by the executor, so that it is neither in the plan nor on the screen.
-            return Ok(Known::Sensitive(whole));
-        }
-        let is_output = self.kind(&declared).is_some_and(|k| k.outputs.pointer(&format!("/properties/{head}")).is_some());
-        let from_live = |live: &Live| live.lookup(path).map(|v| Known::Value(v, Some(declared.clone())));
-        Ok(match self.fates.get(&declared) {
-            Some(Fate::Stays(live)) => from_live(live).ok_or_else(|| no_output(&declared, reference))?,
-            Some(Fate::Changes(live, set)) if is_output || !set.contains_key(head) => from_live(live).unwrap_or(Known::Later(whole)),
-            Some(Fate::Changes(_, set) | Fate::New(set)) if !is_output => {
-                let value = path.get(&Value::Object(set.clone())).cloned();
-                match value {
-                    Some(v) => Known::Value(v, None),
-                    None if head == "name" && !set.contains_key("name") => Known::Value(Value::String(declared.name.to_string()), None),
-                    None => Known::Later(whole),
-                }
-            }
-            Some(_) => Known::Later(whole),
-            // It could not be read; that was reported.
-            None => Known::Later(whole),
-        })
-    }
-
-    /// A sensitive property holds a reference to a secret, never the secret itself: the plan, the journal and the screen would show it.
-    fn check_clear_secrets(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted) {
-        for name in kind.sensitive.iter().filter(|n| resource.properties.get(*n).is_some_and(|v| !v.is_null())) {
-            if substituted.is_secret(name) || substituted.is_later(name) {
-                continue;
-            }
-            let path = crate::domain::PropertyPath::key("properties").child(name);
-            self.problems.push(
-                Diagnostic::error("plan::clear-secret", "A secret stands in clear text")
-                    .address(&resource.address)
-                    .source(self.inputs.template.origin.source(&resource.address, &path, "must be `${secret:NAME}`"))
-                    .fact("resource", resource.address.to_string())
-                    .fact("property", name.clone())
-                    .detail("The type says that this property is secret. Written out, it would stand in the plan, in the state and on the screen.")
-                    .state("Nothing was planned, and the value was not stored.")
-                    .next("Store it, and write `${secret:NAME}` in its place:", "swell secrets set NAME"),
-            );
-        }
-    }
-
-    fn check_secrets(&mut self) {
-        for name in &self.secrets {
-            if (self.inputs.secret)(name) == SecretStatus::Missing {
-                self.problems.push(
-                    Diagnostic::error("plan::secret-missing", "A secret is not there")
-                        .fact("secret", name.clone())
-                        .detail(format!(
-                            "The template refers to `${{secret:{name}}}`, and no secret of this name is stored or set in the environment."
-                        ))
-                        .state("Nothing was planned.")
-                        .next("Store it (it is read from the terminal, not shown):", format!("swell secrets set {name}")),
-                );
-            }
-        }
-    }
-
-    /// Order, waves, undo, and the plan.
-    fn finish(self) -> Result<Plan, Vec<Diagnostic>> {
-        let order = self.order();
-        let Some(levels) = order.waves() else {
-            let names = order
-                .cycles()
-                .into_iter()
-                .flatten()
-                .map(|n: usize| format!("{} {}", self.steps[n].action, self.steps[n].address))
-                .collect::<Vec<_>>()
-                .join(", ");
-            return Err(vec![
-                Diagnostic::error("plan::no-order", "The steps have no order")
-                    .detail(format!("Each of these must be done before the other: {names}."))
-                    .state("Nothing was planned.")
-                    .hint("Change `create_before_destroy` on one of them, or change them in two plans."),
-            ]);
-        };
-        // Steps are renumbered so that they stand in the order of their waves.
-        let sequence: Vec<usize> = levels.iter().flatten().copied().collect();
-        let mut number = vec![0usize; sequence.len()];
-        for (new, &old) in sequence.iter().enumerate() {
-            number[old] = new;
-        }
-        let mut edges: Vec<(usize, usize)> = order.edges().into_iter().map(|(&a, &b)| (number[a], number[b])).collect();
-        edges.sort_unstable();
-        let waves = levels.iter().map(|w| w.iter().map(|&n| number[n]).collect()).collect();
-        let mut by_number: Vec<Option<Step>> = self.steps.into_iter().map(Some).collect();
-        let steps: Vec<Step> = sequence.iter().filter_map(|&n| by_number[n].take()).collect();
-
-        let mut servers: BTreeSet<_> = steps.iter().filter(|s| s.tool.is_some()).map(|s| s.address.server.clone()).collect();
-        servers.extend(self.reads.keys().map(|a| a.server.clone()));
-        let generate = self.secrets.iter().filter(|s| (self.inputs.secret)(s) == SecretStatus::Generated).cloned().collect();
-        let mut kept = self.kept;
-        kept.sort();
-        Ok(Plan {
-            format: FORMAT,
-            deployment: self.inputs.template.name.clone(),
-            kind: self.inputs.kind,
-            request: self.inputs.request,
-            base: self.inputs.snapshot.map_or(0, |s| s.number),
-            targets: servers.iter().filter_map(|s| self.inputs.observed.targets.get(s).cloned()).collect(),
-            undo: steps.iter().map(undo).collect(),
-            steps,
-            edges,
-            waves,
-            reads: self.reads.into_values().collect(),
-            kept,
-            settled: self.inputs.settled,
-            drift: self.drift,
-            recipe: self.inputs.recipe,
-            outputs: self.inputs.template.outputs.clone(),
-            notes: self.inputs.notes,
-            parameters: Vec::new(),
-            policy: Vec::new(),
-            generate,
-        })
-    }
-
-    /// Which step must be done before which.
-    fn order(&self) -> Graph<usize> {
-        let mut order = Graph::default();
-        let mut main: BTreeMap<&Address, usize> = BTreeMap::new();
-        let mut delete: BTreeMap<&Address, usize> = BTreeMap::new();
-        for (n, step) in self.steps.iter().enumerate() {
-            order.add(n);
-            match step.action {
-                Action::Delete => {
-                    delete.insert(&step.address, n);
-                }
-                // An update after an adopt of the same resource follows it.
-                _ => {
-                    if let Some(before) = main.insert(&step.address, n) {
-                        order.edge(&before, &n);
-                    }
-                }
-            }
-        }
-        for (address, needs) in &dependencies(self.inputs.template) {
-            let Some(&mine) = main.get(address) else { continue };
-            for need in needs {
-                let Some(&theirs) = main.get(need) else { continue };
-                order.edge(&theirs, &mine);
-                // The old one goes only when what the new one needs is there, unless that has to make room first.
-                if let (Some(&gone), false) = (delete.get(address), delete.contains_key(need) && !self.create_first.contains(need)) {
-                    order.edge(&theirs, &gone);
-                }
-            }
-        }
-        for (address, &gone) in &delete {
-            let replaced = main.get(address);
-            match replaced {
-                Some(&made) if self.create_first.contains(*address) => order.edge(&made, &gone),
-                Some(&made) => order.edge(&gone, &made),
-                None => {}
-            }
-            // Whoever used it goes (or lets go of it) first.
-            for (dependent, record) in &self.recorded {
-                if !record.depends_on.contains(address) {
-                    continue;
-                }
-                if let Some(&theirs) = delete.get(dependent) {
-                    order.edge(&theirs, &gone);
-                } else if let Some(&theirs) = main.get(dependent)
-                    && (replaced.is_none() || self.create_first.contains(*address))
-                {
-                    order.edge(&theirs, &gone);
-                }
-            }
-        }
-        order
-    }
 }
 
 /// What is known of the properties that we set: those without references that are open.
@@ -725,31 +424,4 @@ fn known_properties(substituted: &Substituted) -> Properties {
 
 fn refreshed(old: &Recorded, live: &Live) -> Recorded {
     Recorded { id: live.id.clone(), properties: live.properties.clone(), outputs: live.outputs.clone(), ..old.clone() }
-}
-
-fn undo(step: &Step) -> Undo {
-    match step.action {
-        Action::Create if step.replace.is_some() => Undo::By(Action::Replace),
-        Action::Create => Undo::By(Action::Delete),
-        Action::Update => Undo::By(Action::Update),
-        Action::Delete if step.loses_data => Undo::Not("its data is lost".into()),
-        Action::Delete => Undo::By(Action::Create),
-        _ => Undo::Nothing,
-    }
-}
-
-fn dangling(reference: &Reference) -> Diagnostic {
-    Diagnostic::error("template::dangling-reference", "A reference points nowhere")
-        .fact("reference", reference.to_string())
-        .detail("Neither this template, nor another deployment, nor the server has such a resource.")
-        .state("Nothing was planned.")
-}
-
-fn no_output(address: &Address, reference: &Reference) -> Diagnostic {
-    Diagnostic::error("plan::no-such-output", "A resource does not have this output")
-        .fact("resource", address.to_string())
-        .fact("reference", reference.to_string())
-        .detail("The resource is there, and its server gives no output or property of this name for it.")
-        .state("Nothing was planned.")
-        .next("See what it has:", format!("swell schema {}:{}", address.server, address.kind))
 }

@@ -135,10 +135,10 @@ fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, 
 fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
     let mut out = BTreeSet::new();
     let mut note = |reference: Reference| {
-        if let Reference::Output { scope, address, .. } = reference {
-            if scope != Scope::Here || matches!(resolve_address(template, &address), Match::Undeclared) {
-                out.insert((scope, address));
-            }
+        if let Reference::Output { scope, address, .. } = reference
+            && (scope != Scope::Here || matches!(resolve_address(template, &address), Match::Undeclared))
+        {
+            out.insert((scope, address));
         }
     };
     for resource in &template.resources {

@@ -266,7 +266,7 @@ impl Explain for StoreError {
                 .state("No call was sent.")
                 .next("Plan again:", format!("swell plan {deployment}")),
             StoreError::NotAFile { path } => file(Diagnostic::error("store::not-a-file", "The state is not a file"), path)
-                .detail("There is a folder or a device where the state file should be.")
+                .detail("There is a folder or a device where the state should be.")
                 .state("Nothing was changed.")
                 .next("See which setting names it, and correct it:", "swell doctor"),
             StoreError::NotAState { path, reason } => {

@@ -100,6 +100,9 @@ async fn connect(path: &Path, opening: &Opening) -> Result<SqlitePool, StoreErro
     checked?;
     SqlitePoolOptions::new()
         .max_connections(4)
+        // SQLite itself ends a transaction for which there is no room on the disk; the database crate does not notice, and every later
+        // transaction on that connection would be refused.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .acquire_timeout(opening.busy_timeout + Duration::from_secs(5))
         .connect_with(plain.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full))
         .await
@@ -138,8 +141,9 @@ fn create_private(path: &Path) -> std::io::Result<()> {
 /// Checks the file and brings its schema up to date.
 async fn prepare(connection: &mut SqliteConnection, path: &Path, migrator: &Migrator) -> Result<(), StoreError> {
     let db = |e| error::from_sqlx(e, path, During::Open);
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(db)?;
+    // The tables first: another process that makes the file writes both at once, so that tables are never seen without the mark.
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await.map_err(db)?;
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(db)?;
     if application != APPLICATION && (application != 0 || tables > 0) {
         return Err(StoreError::NotAState { path: path.to_owned(), reason: "it is the database of another program" });
     }

@@ -102,7 +102,7 @@ fn set_variables(reader: &mut Reader<'_>, node: Option<&Node>, vars: &IndexMap<S
         let reason = broken.or_else(|| Reader::forbidden(value).map(|r| format!("`{r}` is not allowed in it")));
         match reason {
             Some(reason) => reader.problems.push(
-                Diagnostic::error("template::bad-reference", "A variable holds a reference")
+                Diagnostic::error("template::variable-reference", "A variable holds a reference")
                     .detail(format!("`--var {name}=…` cannot be used: {reason}. A variable may refer to secrets only."))
                     .state("Nothing was planned.")
                     .hint("Write `$${` for a literal `${`."),
@@ -137,7 +137,7 @@ fn set_variables(reader: &mut Reader<'_>, node: Option<&Node>, vars: &IndexMap<S
         });
         let value = value.filter(|value| match Reader::forbidden(value) {
             Some(found) => {
-                let problem = Diagnostic::error("template::bad-reference", "A variable holds a reference").detail(format!(
+                let problem = Diagnostic::error("template::variable-reference", "A variable holds a reference").detail(format!(
                     "The variable `{}` refers to `{found}`. A variable may refer to secrets and to variables before it, because \
                      it is put in place before anything is planned.",
                     short(&key.text)

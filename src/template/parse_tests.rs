@@ -97,7 +97,7 @@ fn unused_variables_are_said() {
     let reading = read("a.yaml", text, &vars(&[("zzz", json!(1))]));
     assert!(reading.template.is_some());
     assert_eq!(reading.problems[0].code, "template::unused-variable");
-    assert_eq!(bad(text, &vars(&[("version", json!("${docker:network:x}"))])), [("template::bad-reference", 0, 0)]);
+    assert_eq!(bad(text, &vars(&[("version", json!("${docker:network:x}"))])), [("template::variable-reference", 0, 0)]);
     assert_eq!(bad(text, &vars(&[("a\u{1b}b", json!(1))])), [("template::bad-name", 0, 0)]);
 }
 

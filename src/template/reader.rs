@@ -78,7 +78,7 @@ impl Reader<'_> {
         };
         match self.fill(written, node.span)? {
             Value::String(filled) if filled.contains("${") => {
-                let diagnostic = Diagnostic::error("template::bad-reference", "A reference stands where none can")
+                let diagnostic = Diagnostic::error("template::misplaced-reference", "A reference stands where none can")
                     .detail(format!("{what} must be known before anything is planned. It may hold variables, but no other reference."));
                 self.report(node.span, "a reference", diagnostic);
                 None

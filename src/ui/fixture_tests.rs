@@ -42,7 +42,11 @@ impl KnownAddresses for Outside {
     fn find(&self, scope: &Scope, address: &Address) -> Found {
         match (scope, address.to_string().as_str()) {
             (Scope::Here, "docker:network:shared") => Found::Several(vec!["blue".parse().unwrap(), "green".parse().unwrap()]),
-            (Scope::Here, a) if a.starts_with("aws:") || a == "opnsense:haproxy:frontend:web" => Found::Live,
+            (Scope::Here, a)
+                if a.starts_with("aws:") || matches!(a, "opnsense:haproxy:frontend:web" | "opnsense:haproxy:backend:app-backend") =>
+            {
+                Found::Live
+            }
             _ => Found::Nowhere,
         }
     }

@@ -254,6 +254,22 @@ fn erase(drawn: &[usize], width: usize) -> String {
     if rows == 0 { String::new() } else { format!("\r\u{1b}[{rows}A\u{1b}[J") }
 }
 
+/// Another stream of the same terminal: what is written to it takes the live region off the screen first.
+pub fn above(screen: &Screen, live: Arc<HumanSink>) -> Screen {
+    struct Above(Arc<HumanSink>, Screen);
+    impl std::io::Write for Above {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.clear();
+            self.1.print(&String::from_utf8_lossy(bytes));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    screen.through(Box::new(Above(live, screen.clone())))
+}
+
 /// Text that another face has rendered already, colour included.
 fn raw(text: &str, page: &mut Page) {
     page.lines.extend(text.lines().map(Line::rendered));

@@ -161,7 +161,9 @@ pub fn answer(a: &Answer, style: &Style) -> String {
     let mut page = Page::default();
     page.flow(Line::of(Tone::Bold, &visible(&a.headline)), style, 0);
     for line in &a.lines {
-        page.line(Line::of(Tone::Plain, &visible(line)));
+        // Rows begin with spaces; what does not fit goes on below its first column.
+        let row = line.starts_with("  ");
+        page.flow(Line::of(Tone::Plain, &visible(line)), style, if row { 6 } else { 0 });
     }
     if !a.findings.is_empty() {
         page.line(Line::new());

@@ -1,6 +1,6 @@
 //! The person at a terminal: shows a review, reads the answer, and is the only maker of a [`KeyPress`].
 //!
-//! Lines come from a [`ReadLine`] that is handed in (the REPL's editor, or [`StdinLines`]). What was typed before the review stood on the
+//! Lines come from a [`ReadLine`] that is handed in (the editor of the REPL). What was typed before the review stood on the
 //! screen is thrown away, so a paste or an impatient key cannot approve what nobody has read.
 
 use std::sync::Arc;
@@ -25,6 +25,9 @@ pub const PROMPT: &str = "Apply? [y]es  [n]o  [d]etails  [g]raph  [e]dit name=va
 /// The same where a policy denies the plan.
 pub const PROMPT_DENIED: &str = "[n]o  [d]etails  [g]raph  [e]dit name=value  [s]ave  or say what to change: ";
 
+/// How many columns a prompt leaves for the answer.
+const ROOM_TO_TYPE: usize = 8;
+
 /// Where a person's lines come from. Only something that reads a real terminal may implement it outside of tests.
 #[async_trait]
 pub trait ReadLine: Send + Sync {
@@ -33,6 +36,9 @@ pub trait ReadLine: Send + Sync {
 
     /// Throws away what was typed before now.
     fn forget_typed(&self) {}
+
+    /// Names of the parameters that an edit may set, for completion.
+    fn offer(&self, _parameters: Vec<String>) {}
 }
 
 /// A person at a terminal.
@@ -59,6 +65,22 @@ impl Terminal {
         let mut page = Page::default();
         page.flow(Line::of(tone, text), &self.screen.style(), 2);
         self.write(&page.render(&self.screen.style()));
+    }
+
+    /// A prompt that would be broken at the edge loses what it offers to a line of its own.
+    fn short(&self, prompt: String) -> String {
+        let style = self.screen.style();
+        if super::lines::width(&prompt) + ROOM_TO_TYPE <= style.width {
+            return prompt;
+        }
+        let (asked, offered) = prompt.split_at(prompt.find('[').unwrap_or(0));
+        let mut page = Page::default();
+        page.flow(Line::of(Tone::Dim, offered.trim_end_matches([' ', ':'])), &style, 2);
+        self.write(&page.render(&style));
+        match asked.trim_end_matches(", or ").trim() {
+            "" => "> ".to_owned(),
+            asked => format!("{asked} "),
+        }
     }
 
     /// What is asked, and what must be typed to approve.
@@ -119,10 +141,12 @@ impl Human for Terminal {
             Wanted::Name(name) => format!("Type {name} to go on, or {PROMPT_DENIED}"),
             Wanted::Nothing => PROMPT_DENIED.to_owned(),
         };
+        let prompt = self.short(prompt);
+        self.lines.offer(review.plan.parameters.iter().map(|p| p.name.clone()).collect());
         self.lines.forget_typed();
         while let Some(typed) = self.lines.read_line(&prompt).await {
             if matches!(&wanted, Wanted::Name(name) if typed.trim() == name) {
-                return Answer::Yes(KeyPress::on_terminal("typed the deployment's name"));
+                return Answer::Yes(KeyPress::on_terminal(crate::review::typed(typed.trim())));
             }
             match parse_answer(&typed) {
                 ParsedAnswer::Yes => {
@@ -164,6 +188,19 @@ impl Human for Terminal {
         let chosen = if question.choices.iter().any(|c| c == typed) { None } else { by_number() };
         Some(chosen.cloned().unwrap_or_else(|| typed.to_owned()))
     }
+
+    async fn go_on(&self, wave: usize) -> bool {
+        self.write("");
+        self.lines.forget_typed();
+        loop {
+            let typed = self.lines.read_line(&format!("Wave {wave} is done. Go on? [y/n] ")).await;
+            match typed.as_deref().map(parse_answer) {
+                Some(ParsedAnswer::Yes) => return true,
+                Some(ParsedAnswer::No) | None => return false,
+                Some(_) => self.say(Tone::Dim, "y goes on with the next wave; n ends the run here."),
+            }
+        }
+    }
 }
 
 /// No terminal: reviews are shown, nothing is ever approved.
@@ -195,40 +232,5 @@ impl Human for Nobody {
 
     async fn ask(&self, _: &Question) -> Option<String> {
         None
-    }
-}
-
-/// The longest line that is read from a terminal, in bytes.
-const LONGEST: u64 = 64 * 1024;
-
-/// Lines from this process's terminal, without an editor.
-pub struct StdinLines {
-    screen: Screen,
-}
-
-impl StdinLines {
-    /// Reads from standard input if that is a terminal; the prompt goes to `screen`.
-    pub fn open(screen: Screen) -> Option<Self> {
-        std::io::IsTerminal::is_terminal(&std::io::stdin()).then_some(Self { screen })
-    }
-}
-
-#[async_trait]
-impl ReadLine for StdinLines {
-    async fn read_line(&self, prompt: &str) -> Option<String> {
-        self.screen.print(prompt);
-        let (give, take) = tokio::sync::oneshot::channel();
-        // A thread of its own: a runtime waits for its blocking tasks at the end, and this one may wait for a key for ever.
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            let read = std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), LONGEST), &mut text);
-            let _ = give.send(matches!(read, Ok(n) if n > 0).then_some(text));
-        });
-        take.await.ok().flatten()
-    }
-
-    #[cfg(unix)]
-    fn forget_typed(&self) {
-        let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
     }
 }

@@ -81,7 +81,7 @@ async fn losing_data_takes_the_name() {
     assert_eq!(given, Answer::Say("Shop".into()));
     assert!(text.contains("The data of 1 resource will be lost for good: docker:volume:data."), "{text}");
     assert!(text.contains("A yes is not enough here: type the deployment's name, shop."), "{text}");
-    assert_eq!(how(answer(&fixtures::destroy(), &["y", "shop"]).await.0).as_deref(), Some("typed the deployment's name"));
+    assert_eq!(how(answer(&fixtures::destroy(), &["y", "shop"]).await.0).as_deref(), Some("typed `shop`"));
     assert_eq!(how(answer(&fixtures::blog(), &["y"]).await.0), None);
 }
 
@@ -119,24 +119,4 @@ async fn a_question_is_answered_by_number_or_by_words() {
         assert_eq!(given.as_deref(), want);
         assert!(!String::from_utf8(keys.1.lock().unwrap().clone()).unwrap().contains('\u{1b}'));
     }
-}
-
-/// Not a test of anything: the whole manner on a real terminal.
-#[tokio::test]
-#[ignore = "wants a person at a terminal; run with --nocapture"]
-async fn demo() {
-    use super::{ColorChoice, Stream, human::HumanSink, open, terminal::StdinLines};
-    use crate::event::Sink;
-    let screen = open(Stream::Err, ColorChoice::Auto, &|name| std::env::var(name).ok());
-    let began = std::time::Instant::now();
-    let sink = HumanSink::new(screen.clone(), Box::new(move || began.elapsed()), |d, _| d.summary.to_owned());
-    let ticking = sink.keep_ticking();
-    let lines = Arc::new(StdinLines::open(screen.clone()).unwrap());
-    let answer = Terminal::new(screen, lines, Some(sink.clone())).approve(&harmless()).await;
-    assert!(matches!(answer, Answer::Yes(_)), "{answer:?}");
-    for event in fixtures::run("AccessDenied: not authorized to perform route53:ChangeResourceRecordSets") {
-        sink.emit(event);
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    }
-    ticking.abort();
 }

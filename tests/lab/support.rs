@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde_json::Value;
 use swell::{
     domain::{Properties, ResourceName, ResourceType},
-    mcp::{
-        AnyServer, CallControl, ConnectOptions, Connection, Endpoint, Key, Library, Live, ResourceServer, Status, process::ProcessSpec,
-    },
+    mcp::{AnyServer, CallControl, ConnectOptions, Connection, Endpoint, Key, Library, Live, ResourceServer, Status, process::ProcessSpec},
 };
 
 /// A server whose command stands in `command`, and whose system stands in `system`; says why there is none.

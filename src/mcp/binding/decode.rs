@@ -90,9 +90,9 @@ fn apply(reply: &Reply, value: Option<&Value>, step: &Step) -> Result<Value, Und
         },
         StepKind::Structured => reply.structured.clone().ok_or_else(|| fail("it has no structured content".to_owned()))?,
         StepKind::Text => Value::String(text()?.to_owned()),
-        StepKind::Blocks => Value::Array(
-            reply.blocks.iter().map(|b| serde_json::from_str(b).unwrap_or_else(|_| Value::String(b.clone()))).collect(),
-        ),
+        StepKind::Blocks => {
+            Value::Array(reply.blocks.iter().map(|b| serde_json::from_str(b).unwrap_or_else(|_| Value::String(b.clone()))).collect())
+        }
         StepKind::Yaml => yaml(text()?).map_err(fail)?,
         StepKind::Python => python(text()?).map_err(fail)?,
         StepKind::Table => Value::Array(table(text()?)),

@@ -182,8 +182,7 @@ mod tests {
     #[test]
     fn reads_python() {
         let text = "{'a': [1, 2.5, -3], \"b\": ('x', None), 'c': True, 'd': datetime.date(2026, 1, 1), 'e': 'it\\'s \\u00e9', 1: {}}";
-        let wanted =
-            json!({"a": [1, 2.5, -3], "b": ["x", null], "c": true, "d": "datetime.date(2026, 1, 1)", "e": "it's é", "1": {}});
+        let wanted = json!({"a": [1, 2.5, -3], "b": ["x", null], "c": true, "d": "datetime.date(2026, 1, 1)", "e": "it's é", "1": {}});
         assert_eq!(python(text), Ok(wanted));
         for bad in ["{'a': ", "[1 2]", "'x", "nope", "[1] 2", "{'a' 1}", "f(", &"[".repeat(100)] {
             assert!(python(bad).is_err(), "{bad}");

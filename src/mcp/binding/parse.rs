@@ -18,8 +18,28 @@ use crate::{
 
 const TOP: [&str; 7] = ["binding", "title", "description", "match", "identity", "errors", "types"];
 const TYPE: [&str; 22] = [
-    "description", "properties", "required", "outputs", "force_replace", "sensitive", "holds_data", "findable", "many_per_name", "unordered",
-    "ready_timeout", "unreadable", "refused", "without", "errors", "read", "find", "create", "update", "delete", "object", "diagnose",
+    "description",
+    "properties",
+    "required",
+    "outputs",
+    "force_replace",
+    "sensitive",
+    "holds_data",
+    "findable",
+    "many_per_name",
+    "unordered",
+    "ready_timeout",
+    "unreadable",
+    "refused",
+    "without",
+    "errors",
+    "read",
+    "find",
+    "create",
+    "update",
+    "delete",
+    "object",
+    "diagnose",
 ];
 const CALL: [&str; 9] = ["tool", "effect", "arguments", "when", "result", "success", "errors", "wait", "missing"];
 const OBJECT: [&str; 11] =
@@ -42,7 +62,9 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Binding, Vec<Diagnost
     problems.sort_by_key(|p| p.source.as_ref().map(|s| (s.line, s.column)));
     match made {
         Some(binding) if problems.is_empty() => Ok(binding),
-        _ if problems.is_empty() => Err(vec![Diagnostic::bug("binding::parse", format!("`{file}` was not read, and no reason was noted."))]),
+        _ if problems.is_empty() => {
+            Err(vec![Diagnostic::bug("binding::parse", format!("`{file}` was not read, and no reason was noted."))])
+        }
         _ => Err(problems),
     }
 }
@@ -64,7 +86,13 @@ impl Parser<'_> {
             self.reader.need(m, "tools").map(|t| self.reader.texts(t)).unwrap_or_default()
         });
         if let Some((node, true)) = root.get("match").map(|n| (n, tools.as_ref().is_none_or(Vec::is_empty))) {
-            self.reader.error("binding::match", "A binding fits every server", node.span, "no tools", "`match` must name at least one tool.");
+            self.reader.error(
+                "binding::match",
+                "A binding fits every server",
+                node.span,
+                "no tools",
+                "`match` must name at least one tool.",
+            );
         }
         let errors: Arc<[ErrorRule]> = self.errors(root, &[]);
         let identity = self.reader.need(root, "identity").and_then(|n| self.probe(n, &errors));
@@ -229,7 +257,8 @@ impl Parser<'_> {
             Some("read") => Effect::Read,
             Some("write" | "destructive" | "external") => Effect::Change,
             Some(other) => {
-                let (span, detail) = (node.get("effect").map_or(node.span, |n| n.span), format!("`{other}` is none of read, write, destructive, external."));
+                let (span, detail) =
+                    (node.get("effect").map_or(node.span, |n| n.span), format!("`{other}` is none of read, write, destructive, external."));
                 self.reader.error("binding::effect", "Unknown effect", span, "here", detail);
                 default
             }
@@ -237,7 +266,9 @@ impl Parser<'_> {
         let arguments = node.get("arguments").map_or(Some(Shape::nothing()), |n| self.reader.shape(n));
         if let Some(shape) = &arguments {
             let mut used = Vec::new();
-            shape.expressions(&mut Vec::new(), &mut |e, set| used.push((e.clone(), set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>())));
+            shape.expressions(&mut Vec::new(), &mut |e, set| {
+                used.push((e.clone(), set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()))
+            });
             for (expression, set) in used {
                 self.variables(&expression, about, &set);
             }
@@ -385,7 +416,8 @@ impl Parser<'_> {
             }
             all
         };
-        let replace_all = node.get("force_replace").is_some_and(|n| n.text() == Some("all")) || node.get("update").is_some_and(|n| n.text() == Some("replace"));
+        let replace_all = node.get("force_replace").is_some_and(|n| n.text() == Some("all"))
+            || node.get("update").is_some_and(|n| n.text() == Some("replace"));
         let force_replace = if replace_all { names.clone() } else { list(self, "force_replace") };
         let (mut sensitive, unordered) = (node.get("sensitive").map(|n| self.reader.texts(n)).unwrap_or_default(), list(self, "unordered"));
         sensitive.dedup();
@@ -427,9 +459,8 @@ impl Parser<'_> {
 
     /// What the object map gives must be declared, and what is declared must be given or said to be unreadable.
     fn members(&mut self, node: &Node, object: &ObjectMap, def: &TypeDef) {
-        let declared = |schema: &Value| -> Vec<String> {
-            schema["properties"].as_object().map(|p| p.keys().cloned().collect()).unwrap_or_default()
-        };
+        let declared =
+            |schema: &Value| -> Vec<String> { schema["properties"].as_object().map(|p| p.keys().cloned().collect()).unwrap_or_default() };
         let (properties, outputs) = (declared(&def.properties), declared(&def.outputs));
         let at = |key: &str, name: &str| {
             let part = node.get("object").and_then(|o| o.get(key))?;
@@ -448,7 +479,8 @@ impl Parser<'_> {
                 || def.limits.without.contains_key(name)
         };
         for name in properties.iter().filter(|n| !seen(n)) {
-            let span = node.get("properties").map_or(node.span, |p| p.entries().iter().find(|e| e.key == *name).map_or(p.span, |e| e.key_span));
+            let span =
+                node.get("properties").map_or(node.span, |p| p.entries().iter().find(|e| e.key == *name).map_or(p.span, |e| e.key_span));
             let detail = format!(
                 "`object.properties` does not say how `{name}` is read, so each plan would want to change it. Say it there, or list it in `unreadable`, `refused` or `without`."
             );

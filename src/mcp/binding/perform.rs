@@ -96,9 +96,15 @@ impl BoundServer {
         }
     }
 
-    async fn wait(&self, call: &Call, wait: &Wait, scope: &Scope, started: &Performed, control: &CallControl) -> Result<Performed, CallError> {
-        let unknown =
-            |reason: String| CallError::Unknown { server: self.connection().name().clone(), tool: call.tool.clone(), reason };
+    async fn wait(
+        &self,
+        call: &Call,
+        wait: &Wait,
+        scope: &Scope,
+        started: &Performed,
+        control: &CallControl,
+    ) -> Result<Performed, CallError> {
+        let unknown = |reason: String| CallError::Unknown { server: self.connection().name().clone(), tool: call.tool.clone(), reason };
         let scope = scope.clone().with("started", started.result.clone());
         let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.timeout);
         loop {
@@ -176,14 +182,19 @@ pub(super) fn check_arguments(tool: &Tool, arguments: &Properties) -> Result<(),
             if at.is_empty() { what } else { format!("`{at}`: {what}") }
         })
         .collect();
-    if problems.is_empty() { Ok(()) } else { Err(format!("the tool `{}` does not take these arguments: {}", tool.name, problems.join("; "))) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the tool `{}` does not take these arguments: {}", tool.name, problems.join("; ")))
+    }
 }
 
 /// Whether a tool has an argument of this name.
 pub(super) fn known_argument(tool: &Tool, name: &str) -> Result<(), String> {
     let schema = tool.input_schema();
     let open = schema.get("additionalProperties").is_some_and(|a| a == true || a.is_object()) || schema.get("patternProperties").is_some();
-    let names: Vec<&str> = schema.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
+    let names: Vec<&str> =
+        schema.get("properties").and_then(Value::as_object).map(|p| p.keys().map(String::as_str).collect()).unwrap_or_default();
     if open || names.contains(&name) {
         return Ok(());
     }

@@ -23,7 +23,14 @@ pub(super) struct Reader<'f> {
 
 impl Reader<'_> {
     /// Notes an error.
-    pub fn error(&mut self, code: &'static str, summary: &'static str, span: Span, label: &str, detail: impl Into<String>) -> &mut Diagnostic {
+    pub fn error(
+        &mut self,
+        code: &'static str,
+        summary: &'static str,
+        span: Span,
+        label: &str,
+        detail: impl Into<String>,
+    ) -> &mut Diagnostic {
         let source = Source::locate(self.file, self.text, span.offset, span.len, label);
         let problem = Diagnostic::error(code, summary).source(Some(source)).detail(detail).state("The binding is not used.");
         self.problems.push(problem);
@@ -34,7 +41,13 @@ impl Reader<'_> {
     /// Notes that a node is of the wrong kind.
     pub fn wrong(&mut self, node: &Node, wanted: &str) {
         let word = node.kind_word();
-        self.error("binding::value", "A value cannot be used", node.span, &format!("this is {word}"), format!("Here stands {word}, and {wanted} is needed."));
+        self.error(
+            "binding::value",
+            "A value cannot be used",
+            node.span,
+            &format!("this is {word}"),
+            format!("Here stands {word}, and {wanted} is needed."),
+        );
     }
 
     /// The entries of a map; any key that is not known is a problem.
@@ -127,7 +140,13 @@ impl Reader<'_> {
             Err(e) => {
                 let why = e.to_string();
                 let last = why.lines().last().unwrap_or_default().to_owned();
-                self.error("binding::pattern", "A pattern cannot be used", node.span, "here", format!("It is no regular expression: {last}."));
+                self.error(
+                    "binding::pattern",
+                    "A pattern cannot be used",
+                    node.span,
+                    "here",
+                    format!("It is no regular expression: {last}."),
+                );
                 None
             }
         }
@@ -143,7 +162,13 @@ impl Reader<'_> {
         match made {
             Ok(expression) => Some(expression),
             Err(why) => {
-                self.error("binding::expression", "An expression cannot be used", node.span, "here", format!("It cannot be compiled: {why}."));
+                self.error(
+                    "binding::expression",
+                    "An expression cannot be used",
+                    node.span,
+                    "here",
+                    format!("It cannot be compiled: {why}."),
+                );
                 None
             }
         }

@@ -110,7 +110,10 @@ impl BoundServer {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(CallError::NotSent { server: self.name().clone(), reason: format!("the binding does not fit the server: {}", problems.join("; ")) })
+        Err(CallError::NotSent {
+            server: self.name().clone(),
+            reason: format!("the binding does not fit the server: {}", problems.join("; ")),
+        })
     }
 
     fn scope(key: &Key) -> Scope {
@@ -165,7 +168,11 @@ impl BoundServer {
     }
 
     fn several(&self, call: &Call, key: &Key, count: usize) -> CallError {
-        self.refuse(call, Refusal::Other, format!("{count} of type `{}` are called `{}`, and nothing says which one is meant", key.kind, key.name))
+        self.refuse(
+            call,
+            Refusal::Other,
+            format!("{count} of type `{}` are called `{}`, and nothing says which one is meant", key.kind, key.name),
+        )
     }
 
     /// The ids of those that have a name, or of all.
@@ -269,7 +276,13 @@ impl BoundServer {
     }
 
     /// Performs the calls of a verb, in order; the last result, and the id if the verb says how to know it.
-    async fn carry_out(&self, verb: &Verb, kind: &ResourceType, mut scope: Scope, control: &CallControl) -> Result<Option<String>, CallError> {
+    async fn carry_out(
+        &self,
+        verb: &Verb,
+        kind: &ResourceType,
+        mut scope: Scope,
+        control: &CallControl,
+    ) -> Result<Option<String>, CallError> {
         let Verb::Calls { calls, id } = verb else {
             return Err(CallError::NotSent { server: self.name().clone(), reason: format!("the server cannot do this with a `{kind}`") });
         };
@@ -277,7 +290,9 @@ impl BoundServer {
         for (n, call) in calls.iter().enumerate() {
             let done = self.perform(call, &scope, control).await.map_err(|error| match error {
                 // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => self.unknown(call, &format!("an earlier call was carried out; {reason}")),
+                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => {
+                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
+                }
                 other => other,
             })?;
             if let Some(done) = done {
@@ -386,7 +401,8 @@ impl ResourceServer for BoundServer {
                 let reads = stream::iter(ids)
                     .map(|id| async move {
                         // The name is what is to be learnt; the id says which one.
-                        let name = ResourceName::new("any").map_err(|e| CallError::NotSent { server: self.name().clone(), reason: e.to_string() })?;
+                        let name = ResourceName::new("any")
+                            .map_err(|e| CallError::NotSent { server: self.name().clone(), reason: e.to_string() })?;
                         self.look(bound, &Key { kind: kind.clone(), name, id: Some(id) }).await
                     })
                     .buffered(8)
@@ -498,7 +514,9 @@ impl ResourceServer for BoundServer {
                         let scope = scope.with("result", done.result).with("text", done.text);
                         match diagnose.text.value(&scope).map_err(wrong)? {
                             None => continue,
-                            Some(Value::Array(texts)) => texts.iter().map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).collect(),
+                            Some(Value::Array(texts)) => {
+                                texts.iter().map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).collect()
+                            }
                             Some(Value::String(text)) => vec![text],
                             Some(other) => vec![other.to_string()],
                         }

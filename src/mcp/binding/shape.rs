@@ -144,7 +144,8 @@ impl Each {
             match &self.key {
                 None => list.push(value),
                 Some(key) => {
-                    let name = key.text(&inner)?.ok_or_else(|| Wrong { span: key.span(), reason: "the key comes to nothing".to_owned() })?;
+                    let name =
+                        key.text(&inner)?.ok_or_else(|| Wrong { span: key.span(), reason: "the key comes to nothing".to_owned() })?;
                     map.insert(name, value);
                 }
             }

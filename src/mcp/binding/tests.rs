@@ -134,7 +134,10 @@ fn every_way_to_read_a_result() {
     assert_eq!(run(r#"{"a": {"b": [7]}}"#, vec![StepKind::Path("a.b.0".into())]), Ok(json!(7)));
     assert_eq!(run(r#"{"body": "{\"x\": [1]}"}"#, vec![StepKind::Nested("body".into())]), Ok(json!({"x": [1]})));
     assert_eq!(run("VLAN created: 17 ok", vec![StepKind::Regex(regex(r"created: (?<id>\d+)"))]), Ok(json!({"id": "17"})));
-    assert_eq!(run("a=1 b=2", vec![StepKind::RegexAll(regex(r"(?<k>\w)=(?<v>\d)"))]), Ok(json!([{"k": "a", "v": "1"}, {"k": "b", "v": "2"}])));
+    assert_eq!(
+        run("a=1 b=2", vec![StepKind::RegexAll(regex(r"(?<k>\w)=(?<v>\d)"))]),
+        Ok(json!([{"k": "a", "v": "1"}, {"k": "b", "v": "2"}]))
+    );
     assert_eq!(run("# head\na: [1]\n", vec![StepKind::After(regex("^#[^\n]*\n")), StepKind::Yaml]), Ok(json!({"a": [1]})));
     assert_eq!(run("{'a': None}", vec![StepKind::Python]), Ok(json!({"a": null})));
     assert_eq!(run("A  B\n1  2\n", vec![StepKind::Table]), Ok(json!([{"A": "1", "B": "2"}])));
@@ -244,7 +247,9 @@ fn kubernetes(answer: &'static str) -> Fake {
         ("resources_list", "bad image") if arguments(message)["kind"] == "Pod" => {
             vec![Do::Structured(json!({"items": [{"Name": "m1-x", "Status": "ErrImagePull"}]}))]
         }
-        ("resources_list", _) if arguments(message)["kind"] == "Pod" => vec![Do::Result(sample(KUBERNETES, "pods_list_in_namespace", "default"))],
+        ("resources_list", _) if arguments(message)["kind"] == "Pod" => {
+            vec![Do::Result(sample(KUBERNETES, "pods_list_in_namespace", "default"))]
+        }
         ("resources_list", _) => vec![text("NAMESPACE  NAME\ndefault    m1\nother      m2\n")],
         _ => Vec::new(),
     })
@@ -347,7 +352,9 @@ fn lint_finds_everything_at_its_place() {
     assert!(wanted.iter().all(|w| found.contains(w)), "{found:?}");
     let hints: Vec<&str> = problems.iter().flat_map(|p| p.hints.iter().map(|h| h.text.as_str())).collect();
     assert!(hints.contains(&"Did you mean `unreadable`?") && hints.contains(&"Did you mean `json`?"), "{hints:?}");
-    let unread = SMALL.replace("{driver: {type: string}}", "{driver: {type: string}, mtu: {type: integer}}").replace("tools: [list_networks, ", "tools: [");
+    let unread = SMALL
+        .replace("{driver: {type: string}}", "{driver: {type: string}, mtu: {type: integer}}")
+        .replace("tools: [list_networks, ", "tools: [");
     let codes: Vec<&str> = parse("mine", "mine.yaml", &unread).unwrap_err().iter().map(|p| p.code).collect();
     assert_eq!(codes, ["binding::not-read"]);
     let unmatched = SMALL.replace("tools: [list_networks, ", "tools: [");

@@ -1,0 +1,4 @@
+//! What tests of the whole program share.
+
+pub mod env;
+pub mod pty;
