@@ -109,10 +109,13 @@ async fn report(app: &App, server: &AnyServer) -> ServerReport {
         let native = tools.as_ref().is_ok_and(|t| crate::mcp::tools::speaks_protocol(&t.tools));
         checks.push((
             "cross-MCP protocol".to_owned(),
-            if native { "ok".into() } else { "it does not offer the tools of the protocol".into() },
+            if native { "ok".into() } else { "it does not offer the tools of the protocol, so it needs a binding".into() },
         ));
     }
     let row = row(app, server).await;
+    if let Some(binding) = server.binding() {
+        checks.push(("binding".to_owned(), format!("`{binding}` fits its tools")));
+    }
     checks
         .push(("health".to_owned(), if row.message.is_empty() { row.health.clone() } else { format!("{}: {}", row.health, row.message) }));
     let (stderr, noise) = connection.diagnostics().await;

@@ -88,9 +88,7 @@ fn a_large_template_is_checked() {
     let types = types(Value::Array(kinds.iter().map(|k| json!({"type": k, "properties": schema})).collect()));
     for n in [1_000, 10_000] {
         let template = parse("a.yaml", &crate::template::parse::tests::large(n), &Default::default()).unwrap();
-        let started = std::time::Instant::now();
         assert_eq!(check(&template, &types, &Nothing), []);
-        println!("checked {n}: {:?}", started.elapsed());
     }
 }
 

@@ -129,9 +129,7 @@ fn a_long_list_of_problems_is_cut() {
 #[test]
 fn a_large_template_is_read() {
     let text = large(10_000);
-    let started = std::time::Instant::now();
     assert_eq!(good(&text).resources.len(), 10_000);
-    println!("10,000 resources, {} bytes: {:?}", text.len(), started.elapsed());
     let huge = " ".repeat(10_000_000);
     assert_eq!(bad(&huge, &IndexMap::new()), [("template::limit", 0, 0)]);
 }

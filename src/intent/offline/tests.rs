@@ -62,35 +62,6 @@ fn entries(yaml: &str) -> Vec<CatalogEntry> {
 
 static PARSER: LazyLock<OfflineParser> = LazyLock::new(|| OfflineParser::new(&shipped_catalog_for_tests()));
 
-/// Prints prediction lines for a file of cases: `CASES=file cargo test --lib predict -- --ignored --nocapture`.
-#[test]
-#[ignore = "a tool for measuring"]
-fn predict() {
-    // `CATALOG` measures with another catalogue of the same shape.
-    let parser = &match std::env::var("CATALOG") {
-        Ok(path) => OfflineParser::new(&entries(&std::fs::read_to_string(path).unwrap())),
-        Err(_) => OfflineParser::new(&shipped_catalog_for_tests()),
-    };
-    let began = std::time::Instant::now();
-    let _again = OfflineParser::new(&shipped_catalog_for_tests());
-    eprintln!("construction {:?}", began.elapsed());
-    let path = std::env::var("CASES").unwrap();
-    let mut out = String::new();
-    for line in std::fs::read_to_string(path).unwrap().lines().filter(|l| !l.trim().is_empty()) {
-        let case: serde_json::Value = serde_json::from_str(line).unwrap();
-        let (text, world) = crate::intent::world_from_case(&case);
-        let began = std::time::Instant::now();
-        let frame = parser.parse(&text, &world);
-        if case["gold"]["injection"].as_bool().is_some_and(|gold| gold != frame.injection) {
-            eprintln!("injection is {} in {}", frame.injection, case["id"]);
-        }
-        let ms = began.elapsed().as_secs_f64() * 1000.0;
-        out.push_str(&crate::intent::prediction(case["id"].as_str().unwrap(), &frame, ms).to_string());
-        out.push('\n');
-    }
-    std::fs::write(std::env::var("PRED").unwrap(), out).unwrap();
-}
-
 fn deployment(name: &str, pattern: &str, params: Value) -> KnownDeployment {
     KnownDeployment {
         name: name.into(),

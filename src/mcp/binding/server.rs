@@ -41,11 +41,14 @@ const MAX_EVIDENCE: usize = 4000;
 const READ_BACKS: u32 = 5;
 const READ_BACK_PAUSE: Duration = Duration::from_millis(100);
 
+/// Tools, and at which epoch of the connection they were read.
+type Kept = ((u64, u64), Arc<ToolList>);
+
 /// A server and the binding in front of it.
 pub struct BoundServer {
     connection: Arc<Connection>,
     binding: Arc<Binding>,
-    tools: Mutex<Option<((u64, u64), Arc<ToolList>)>>,
+    tools: Mutex<Option<Kept>>,
     types: Arc<TypeTable>,
 }
 

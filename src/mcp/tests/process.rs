@@ -11,6 +11,7 @@ use crate::mcp::{
     testing::{none, server, toolname, within},
 };
 
+#[expect(clippy::disallowed_methods, reason = "the child must find its shell")]
 fn spec(script: &str) -> ProcessSpec {
     let path = std::env::var("PATH").unwrap();
     ProcessSpec {

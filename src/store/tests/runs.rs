@@ -143,7 +143,6 @@ async fn many_steps_at_once_and_a_thousand_resources() {
     let store = bed.open().await;
     let lock = store.lock(&shop(), claim(1), LEASE).await.unwrap();
     let journal = Arc::new(store.begin_run(&lock, header("r1", 0)).await.unwrap());
-    let began = std::time::Instant::now();
     let workers = (0..10).map(|w| {
         let journal = journal.clone();
         tokio::spawn(async move {
@@ -154,16 +153,10 @@ async fn many_steps_at_once_and_a_thousand_resources() {
         })
     });
     futures::future::join_all(workers).await.into_iter().for_each(|r| r.unwrap());
-    let written = began.elapsed();
     let made = Arc::into_inner(journal).unwrap().end(RunEnd::default()).await.unwrap().unwrap();
     assert_eq!((made.resources.len(), made.last_entry), (1000, 2002));
-    let began = std::time::Instant::now();
     assert_eq!(store.latest(&shop()).await.unwrap().unwrap().resources.len(), 1000);
-    let loaded = began.elapsed();
-    let began = std::time::Instant::now();
     assert_eq!(store.verify().await.unwrap().broken, None);
-    eprintln!("2000 entries {written:?}, 1000 resources loaded in {loaded:?}, verified in {:?}", began.elapsed());
-    assert!(loaded < Duration::from_secs(2), "{loaded:?}");
     let size = to_json(&made).unwrap().len();
     assert!(size < 1000 * 600, "{size}");
 }
