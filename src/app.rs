@@ -229,7 +229,8 @@ impl App {
             return Some(quarantined(&self.registry.find(name.as_str())?.entry, &Why::Tools));
         }
         let tools = connection.tools().await.ok()?;
-        if crate::mcp::tools::speaks_protocol(&tools.tools) {
+        let bound = self.servers.get(name)?.types().await.is_ok_and(|t| !t.is_empty());
+        if bound || crate::mcp::tools::speaks_protocol(&tools.tools) {
             return None;
         }
         Some(

@@ -104,7 +104,7 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
     };
     row.tools = Some(tools.len());
     row.protocol = connection.info().await.map(|i| i.protocol).unwrap_or_default();
-    if !speaks_protocol(&tools) {
+    if !speaks_protocol(&tools) && server.types().await.map_or(true, |t| t.is_empty()) {
         row.health = "healthy".to_owned();
         row.message = "it answers; it has no types until a binding describes its tools".to_owned();
         return;
