@@ -3,13 +3,19 @@
 
 mod support {
     pub mod env;
+    pub mod pty;
 }
 
 mod engine;
-mod repl;
-mod support;
 mod wire {
     mod sandbox;
+}
+
+mod repl {
+    mod approving;
+    mod asking;
+    mod piping;
+    mod stopping;
 }
 
 mod cli {

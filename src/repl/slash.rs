@@ -317,10 +317,10 @@ mod tests {
 
     #[test]
     fn a_command_line_can_be_typed_as_it_is_shown() {
-        assert_eq!(command(" swell destroy blog "), Some("destroy blog"));
-        assert_eq!(command("/destroy blog"), Some("/destroy blog"));
-        assert_eq!(command("swell the web tier to 4"), None);
-        assert_eq!(command("destroy blog"), None);
+        assert_eq!(super::command(" swell destroy blog "), Some("destroy blog"));
+        assert_eq!(super::command("/destroy blog"), Some("/destroy blog"));
+        assert_eq!(super::command("swell the web tier to 4"), None);
+        assert_eq!(super::command("destroy blog"), None);
     }
 
     #[test]

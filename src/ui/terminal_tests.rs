@@ -120,23 +120,3 @@ async fn a_question_is_answered_by_number_or_by_words() {
         assert!(!String::from_utf8(keys.1.lock().unwrap().clone()).unwrap().contains('\u{1b}'));
     }
 }
-
-/// Not a test of anything: the whole manner on a real terminal.
-#[tokio::test]
-#[ignore = "wants a person at a terminal; run with --nocapture"]
-async fn demo() {
-    use super::{ColorChoice, Stream, human::HumanSink, open, terminal::StdinLines};
-    use crate::event::Sink;
-    let screen = open(Stream::Err, ColorChoice::Auto, &|name| std::env::var(name).ok());
-    let began = std::time::Instant::now();
-    let sink = HumanSink::new(screen.clone(), Box::new(move || began.elapsed()), |d, _| d.summary.to_owned());
-    let ticking = sink.keep_ticking();
-    let lines = Arc::new(StdinLines::open(screen.clone()).unwrap());
-    let answer = Terminal::new(screen, lines, Some(sink.clone())).approve(&harmless()).await;
-    assert!(matches!(answer, Answer::Yes(_)), "{answer:?}");
-    for event in fixtures::run("AccessDenied: not authorized to perform route53:ChangeResourceRecordSets") {
-        sink.emit(event);
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-    }
-    ticking.abort();
-}

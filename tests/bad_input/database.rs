@@ -114,7 +114,8 @@ fn a_damaged_world_of_the_sandbox() {
     let mut damaged = 0;
     for entry in std::fs::read_dir(env.data()).unwrap().map(|e| e.unwrap().path()) {
         if entry.is_dir() {
-            for file in std::fs::read_dir(entry).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json")) {
+            for file in std::fs::read_dir(entry).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "json"))
+            {
                 std::fs::write(file, "{ not a world").unwrap();
                 damaged += 1;
             }

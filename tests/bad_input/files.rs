@@ -23,7 +23,22 @@ fn refused(name: &str, text: impl AsRef<[u8]>) -> Checked {
 
 #[test]
 fn garbage() {
-    for text in ["", "\u{feff}", ":", "- - - -", "{", "]", "a: b: c", "!!binary x", "%YAML 9.9\n---\n", "\t", "name: [", "null", "42", "name: x\n\tresources: []"] {
+    for text in [
+        "",
+        "\u{feff}",
+        ":",
+        "- - - -",
+        "{",
+        "]",
+        "a: b: c",
+        "!!binary x",
+        "%YAML 9.9\n---\n",
+        "\t",
+        "name: [",
+        "null",
+        "42",
+        "name: x\n\tresources: []",
+    ] {
         let _ = refused("garbage.yaml", text);
     }
     let _ = refused("bytes.yaml", [0xff, 0xfe, 0x00, 0x01, 0x80]);
@@ -78,7 +93,13 @@ fn control_characters_in_names_never_reach_the_screen() {
 #[test]
 fn arguments_with_control_characters_are_shown_clean() {
     let env = TestEnv::new();
-    for args in [&["show", "a\u{1b}[2Jb"][..], &["servers", "tools", "\u{1b}]0;x\u{7}"], &["schema", "a\u{202e}:b"], &["plan", "-f", "no\u{1b}where.yaml"], &["patterns", "show", "\u{1b}c"]] {
+    for args in [
+        &["show", "a\u{1b}[2Jb"][..],
+        &["servers", "tools", "\u{1b}]0;x\u{7}"],
+        &["schema", "a\u{202e}:b"],
+        &["plan", "-f", "no\u{1b}where.yaml"],
+        &["patterns", "show", "\u{1b}c"],
+    ] {
         let ran = env.swell(args);
         assert!(ran.code == 1 || ran.code == 2, "{ran:?}");
         assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}', '\u{7}']), "{:?}", ran.stderr);

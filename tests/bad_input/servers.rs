@@ -64,7 +64,13 @@ fn does_it_and_never_answers() {
 
 #[test]
 fn a_program_that_is_not_there_or_speaks_something_else() {
-    for (command, arguments) in [("/nowhere/at-all", "[]"), ("/bin/cat", "[]"), ("/bin/echo", "[\"hello\"]"), ("/bin/false", "[]"), ("/bin/sh", "[\"-c\", \"yes garbage | head -c 5000000\"]")] {
+    for (command, arguments) in [
+        ("/nowhere/at-all", "[]"),
+        ("/bin/cat", "[]"),
+        ("/bin/echo", "[\"hello\"]"),
+        ("/bin/false", "[]"),
+        ("/bin/sh", "[\"-c\", \"yes garbage | head -c 5000000\"]"),
+    ] {
         let env = TestEnv::new();
         env.write(
             "swell.toml",

@@ -54,8 +54,7 @@ fn is_test(path: &Path) -> bool {
 
 /// `crate::a::b`, `crate::{a::b, c}`: the top modules that are named.
 fn named(code: &str) -> BTreeSet<String> {
-    let mut all: BTreeSet<String> =
-        Regex::new(r"crate::([a-z_]+)").unwrap().captures_iter(code).map(|c| c[1].to_owned()).collect();
+    let mut all: BTreeSet<String> = Regex::new(r"crate::([a-z_]+)").unwrap().captures_iter(code).map(|c| c[1].to_owned()).collect();
     for (at, text) in code.match_indices("crate::{") {
         let (mut depth, mut word) = (1, String::new());
         let mut fresh = true;
@@ -130,10 +129,26 @@ fn few_may_name_the_network_and_the_database() {
 
 #[test]
 fn the_screen_knows_only_words_data_and_the_review() {
-    let may = ["domain", "diagnostic", "event", "answer", "secret", "template", "pattern", "store", "plan", "review", "policy", "intent", "mcp", "ui"];
+    let may = [
+        "domain",
+        "diagnostic",
+        "event",
+        "answer",
+        "secret",
+        "template",
+        "pattern",
+        "store",
+        "plan",
+        "review",
+        "policy",
+        "intent",
+        "mcp",
+        "ui",
+    ];
     let mut breaches = Vec::new();
     for path in sources("src").iter().filter(|p| room(p) == "ui" && !is_test(p)) {
-        breaches.extend(named(&code(path)).into_iter().filter(|m| !may.contains(&m.as_str())).map(|m| format!("{} imports {m}", shown(path))));
+        breaches
+            .extend(named(&code(path)).into_iter().filter(|m| !may.contains(&m.as_str())).map(|m| format!("{} imports {m}", shown(path))));
     }
     assert!(breaches.is_empty(), "{breaches:#?}");
 }

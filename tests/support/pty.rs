@@ -129,7 +129,10 @@ impl Chat {
 
     /// Waits for the end.
     pub fn exit(mut self) -> i32 {
-        let _ = self.session.expect(expectrl::Eof);
+        if let Err(error) = self.session.expect(expectrl::Eof) {
+            let _ = self.session.get_process_mut().kill(expectrl::process::unix::Signal::SIGKILL);
+            panic!("it does not end: {error}\nseen: {}", self.seen);
+        }
         match self.session.get_process().wait().unwrap() {
             WaitStatus::Exited(_, code) => code,
             other => panic!("{other:?}"),

@@ -1,3 +1,0 @@
-//! What tests of the whole program share.
-
-pub mod pty;
