@@ -46,6 +46,9 @@ use crate::{
 /// How long a lock holds without being renewed.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How long servers may take to answer before a person is told that they are waited for.
+const PATIENCE: Duration = Duration::from_millis(300);
+
 /// The real clock.
 pub struct SystemClock;
 
@@ -264,8 +267,24 @@ impl App {
         })
     }
 
-    /// The types of every server that answers.
+    /// The types of every server that answers; says so when one keeps us waiting.
     pub async fn types(&self) -> crate::mcp::Types {
+        let asked = self.types_quietly();
+        tokio::pin!(asked);
+        match tokio::time::timeout(PATIENCE, &mut asked).await {
+            Ok(types) => types,
+            Err(_) => {
+                let total = self.connections.len();
+                self.sink().emit(Event::Working { what: "connecting", done: 0, total });
+                let types = asked.await;
+                self.sink().emit(Event::Working { what: "connecting", done: total, total });
+                types
+            }
+        }
+    }
+
+    /// The same without a word, while a person types.
+    pub async fn types_quietly(&self) -> crate::mcp::Types {
         let asked = futures::future::join_all(self.servers.iter().map(|s| async move { (s.name().clone(), s.types().await) })).await;
         asked.into_iter().filter_map(|(name, types)| types.ok().map(|t| (name, t))).collect()
     }

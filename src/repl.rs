@@ -47,6 +47,8 @@ use words::Words;
 
 /// How many addresses completion knows at most.
 const ADDRESSES: usize = 5_000;
+/// How long a prompt waits for what completion knows.
+const SOON: std::time::Duration = std::time::Duration::from_millis(50);
 /// Where the words stand in `/help`.
 const HELP: usize = 31;
 /// The longest turn that is taken, in bytes.
@@ -213,13 +215,20 @@ impl<'a> Repl<'a> {
             None => "swell> ".to_owned(),
         };
         let (app, talk, warm) = (self.app, &self.talk, std::mem::replace(&mut self.warm, true));
+        // What the state knows is there with the prompt, unless the state is large; the rest comes while the person types.
+        let mut words = tokio::time::timeout(SOON, recorded(app, talk)).await.unwrap_or_default();
+        editor.learn(words.clone());
         let reading = async {
             let learning = async {
-                editor.learn(known(app, talk).await);
+                if words.deployments.is_empty() {
+                    words = recorded(app, talk).await;
+                }
+                words.patterns = app.catalog().iter().map(|e| e.pattern.name.to_string()).collect();
+                editor.learn(words);
                 if !warm {
                     // The first request shall not wait for what can be made ready while it is typed.
                     app.offline();
-                    app.types().await;
+                    app.types_quietly().await;
                 }
             };
             let typing = editor.turn(&prompt);
@@ -315,13 +324,9 @@ fn at_terminal(reply: Reply) -> Reply {
     }
 }
 
-/// What can be completed now.
-async fn known(app: &App, talk: &Conversation) -> Words {
-    let mut words = Words {
-        patterns: app.catalog().iter().map(|e| e.pattern.name.to_string()).collect(),
-        servers: app.servers().names().map(ToString::to_string).collect(),
-        ..Words::default()
-    };
+/// What can be completed now, as far as the state and the settings say.
+async fn recorded(app: &App, talk: &Conversation) -> Words {
+    let mut words = Words { servers: app.servers().names().map(ToString::to_string).collect(), ..Words::default() };
     for one in app.store().deployments(Gone::Hidden).await.unwrap_or_default() {
         if let (Ok(Some(snapshot)), true) = (app.store().latest(&one.name).await, words.addresses.len() < ADDRESSES) {
             words.addresses.extend(snapshot.resources.keys().map(ToString::to_string).take(ADDRESSES));

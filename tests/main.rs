@@ -5,8 +5,21 @@ mod engine;
 mod lab;
 mod repl;
 mod support;
+mod support {
+    pub mod env;
+    pub mod pty;
+}
+
+mod engine;
 mod wire {
     mod sandbox;
+}
+
+mod repl {
+    mod approving;
+    mod asking;
+    mod piping;
+    mod stopping;
 }
 
 mod cli {

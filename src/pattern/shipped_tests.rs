@@ -38,26 +38,6 @@ fn every_shipped_pattern_passes_its_tests() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// Prints what every test makes, in the form of a `waves:` block, for writing tests: `cargo test print_waves -- --ignored --nocapture`.
-#[test]
-#[ignore = "prints; asserts nothing"]
-#[expect(clippy::print_stderr, reason = "it is there to print")]
-fn print_waves() {
-    let types = types();
-    for entry in Catalog::shipped().iter() {
-        for result in run_tests(&entry.pattern, &types) {
-            eprintln!("#### {} / {}", result.pattern, result.name);
-            eprintln!("    waves:");
-            for wave in &result.waves {
-                eprintln!("      - [{}]", wave.join(", "));
-            }
-            for note in &result.notes {
-                eprintln!("# note: {note}");
-            }
-        }
-    }
-}
-
 #[test]
 fn a_test_finds_what_the_types_do_not_have() {
     let text = r#"

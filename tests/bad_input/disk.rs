@@ -41,9 +41,7 @@ fn in_the_middle_of_a_run() {
         let _ = env.sound();
         // With room again, what was begun is settled and finished; what was never recorded is simply done.
         let resumed = env.swell(&["resume", "blog"]);
-        if resumed.code != 0 {
-            let _ = env.swell_all(&[&["apply"], &BLOG[..], &YES]).ok();
-        } else if env.resources("blog").len() < 21 {
+        if resumed.code != 0 || env.resources("blog").len() < 21 {
             let _ = env.swell_all(&[&["apply"], &BLOG[..], &YES]).ok();
         }
         env.settled("blog");

@@ -66,7 +66,7 @@ fn named(code: &str) -> BTreeSet<String> {
                 _ if fresh && (c.is_ascii_lowercase() || c == '_') => word.push(c),
                 _ => {}
             }
-            if !word.is_empty() && !(c.is_ascii_lowercase() || c == '_') {
+            if !(word.is_empty() || c.is_ascii_lowercase() || c == '_') {
                 all.insert(std::mem::take(&mut word));
                 fresh = c == ',' && depth == 1;
             }

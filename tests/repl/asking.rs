@@ -98,8 +98,9 @@ fn tab_completes_a_deployment() {
     chat.keys("/sh\t");
     chat.wait("/show ");
     chat.keys("docker:container:run:blog-w\t");
-    chat.wait("blog-web-");
-    chat.interrupt();
+    chat.wait("blog-web-2");
+    chat.keys("1\r");
+    chat.wait("wordpress:");
     chat.wait("swell> ");
     assert_eq!(chat.leave(), 0);
 }

@@ -99,8 +99,7 @@ fn ctrl_c_cancels_a_plan_being_made() {
     home.run(&["sandbox", "fault", r#"{"server": "opnsense", "effect": "slow", "ms": 20000}"#]);
     let mut chat = home.chat(&[]);
     chat.line("deploy WordPress with HA on blog.example.org");
-    // The line is taken; what is waited for is the server.
-    chat.wait("\r\n");
+    chat.wait("connecting");
     chat.interrupt();
     chat.wait("Cancelled; nothing was changed.");
     chat.wait("swell> ");

@@ -22,12 +22,6 @@ impl Home {
         Self { folder: tempfile::tempdir().unwrap(), env: Vec::new() }
     }
 
-    #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        self.env.push((name.into(), value.into()));
-        self
-    }
-
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -129,7 +123,10 @@ impl Chat {
 
     /// Waits for the end.
     pub fn exit(mut self) -> i32 {
-        let _ = self.session.expect(expectrl::Eof);
+        if let Err(error) = self.session.expect(expectrl::Eof) {
+            let _ = self.session.get_process_mut().kill(expectrl::process::unix::Signal::SIGKILL);
+            panic!("it does not end: {error}\nseen: {}", self.seen);
+        }
         match self.session.get_process().wait().unwrap() {
             WaitStatus::Exited(_, code) => code,
             other => panic!("{other:?}"),

@@ -1,9 +1,0 @@
-//! The conversation, on a real terminal and without one.
-
-mod approving;
-
-mod asking;
-
-mod piping;
-
-mod stopping;
