@@ -1,16 +1,13 @@
 //! The only integration test binary. A list of modules and nothing else; `docs::layers` fails when a file is missing here.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-mod engine;
-mod lab;
-mod repl;
-mod support;
 mod support {
     pub mod env;
     pub mod pty;
 }
 
 mod engine;
+mod lab;
 mod wire {
     mod sandbox;
 }

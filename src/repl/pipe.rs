@@ -15,16 +15,10 @@ pub async fn run(repl: &mut Repl<'_>) -> Result<u8, Failure> {
     let (unfinished, mut text) = (Unfinished::default(), String::new());
     loop {
         let line = tokio::select! {
-                    line = lines.recv() => line,
-                    // Nothing goes on between two lines, so nothing has to be stopped.
-        <<<<<<< HEAD
-                    signal = repl.attention.signals.next() => match signal {
-                        Signal::Interrupt | Signal::Terminate => return Ok(ExitClass::Interrupted.code()),
-                    },
-        =======
-                    _ = repl.attention.signals.next() => return Ok(ExitClass::Interrupted.code()),
-        >>>>>>> repl
-                };
+            line = lines.recv() => line,
+            // Nothing goes on between two lines, so nothing has to be stopped.
+            _ = repl.attention.signals.next() => return Ok(ExitClass::Interrupted.code()),
+        };
         if let Some(line) = &line {
             if !text.is_empty() {
                 text.push('\n');

@@ -9,7 +9,11 @@ use swell::{
 };
 
 /// A server whose command stands in `command`, and whose system stands in `system`; says why there is none.
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a person says with variables which real system may be used, and is told when none is")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a person says with variables which real system may be used, and is told when none is"
+)]
 pub fn server(name: &str, command: &str, system: &str, passed_as: &str) -> Option<AnyServer> {
     let (Ok(program), Ok(at)) = (std::env::var(command), std::env::var(system)) else {
         eprintln!("skipped: {command} (the server's command) and {system} (what it manages) are not both set");

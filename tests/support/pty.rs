@@ -14,12 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A home that nothing else uses.
 pub struct Home {
     folder: tempfile::TempDir,
-    env: Vec<(String, String)>,
 }
 
 impl Home {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), env: Vec::new() }
+        Self { folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self) -> &Path {
@@ -30,7 +29,7 @@ impl Home {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swell"));
         command.args(args).current_dir(self.path()).env_clear();
         command.env("HOME", self.path()).env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("USER", "ann").env("NO_COLOR", "1");
-        command.envs(self.env.iter().cloned());
+
         command
     }
 

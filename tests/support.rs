@@ -1,4 +1,0 @@
-//! What tests of the whole program share.
-
-pub mod env;
-pub mod pty;
