@@ -359,5 +359,5 @@ fn lint_finds_everything_at_its_place() {
     let codes: Vec<&str> = parse("mine", "mine.yaml", &unmatched).unwrap_err().iter().map(|p| p.code).collect();
     assert_eq!(codes, ["binding::tool-not-matched"]);
     assert_eq!(parse("mine", "mine.yaml", "a: [").unwrap_err()[0].code, "binding::syntax");
-    assert_eq!(parse("mine", "mine.yaml", "binding: other\n").unwrap_err()[0].code, "binding::name");
+    assert_eq!(parse("mine", "mine.yaml", &format!("binding: other\n{SMALL}")).unwrap_err()[0].code, "binding::name");
 }
