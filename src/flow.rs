@@ -32,12 +32,14 @@ mod fresh;
 mod given;
 mod look;
 mod saved;
+mod wait;
 mod wanted;
 
 pub use back::{Resumed, before_last, close_interrupted, older, rest};
 pub use given::{given, pairs, parameters_file, read_large, typed_value};
-pub use look::{action_on, drift, find_type, live_rows, no_deployment, not_recorded, wait, which};
+pub use look::{action_on, as_sightings, drift, find_type, last_seen, live_rows, no_deployment, not_recorded, which};
 pub use saved::{load, save, write_file};
+pub use wait::{Until, wait, wait_for};
 pub use wanted::{from_deployment, from_file, from_pattern, from_snapshot, import, nothing, of_template};
 
 // Said and wanted by those who call the line.
@@ -159,6 +161,9 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
         },
     })?;
     plan.parameters = wanted.parameters.clone();
+    if let Some(snapshot) = snapshot {
+        look::sighted(app, snapshot, "plan", &crate::plan::refresh::drift(snapshot, &seen)).await;
+    }
     plan.policy = policy::evaluate(&plan, app.policies());
     Ok((plan, warnings))
 }
@@ -353,6 +358,11 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
             Some(r) => recorded.insert(one.address.clone(), r.clone()),
             None => recorded.remove(&one.address),
         };
+    }
+    for one in &plan.refreshed {
+        let resource = apply::scrubbed(one.resource.clone(), app.secrets());
+        journal.refreshed(resource.clone()).await?;
+        recorded.insert(one.address.clone(), resource);
     }
     let cx = apply::Context { servers: app.servers(), recorded, secrets: app.secrets().clone(), sink: app.sink() };
     let (end, mut summary, broken) = apply::run(plan, &journal, cx, app.apply_options(options)).await;

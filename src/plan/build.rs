@@ -8,9 +8,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, Drift, Lookup, Plan, Settlement, Shown, Step,
-    diff::{Sides, all_new, diff, drifted},
-    refresh::{Observed, secrets_of},
+    Change, Drift, Lookup, Plan, Refreshed, Settlement, Shown, Step,
+    diff::{Sides, all_new, diff},
+    refresh::{Observed, drift_of, secrets_of},
+    uses::Of,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -95,6 +96,7 @@ struct Builder<'a> {
     steps: Vec<Step>,
     kept: Vec<Address>,
     drift: Vec<Drift>,
+    refreshed: Vec<Refreshed>,
     reads: BTreeMap<Address, Lookup>,
     problems: Vec<Diagnostic>,
     secrets: BTreeSet<String>,
@@ -120,6 +122,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
         steps: Vec::new(),
         kept: Vec::new(),
         drift: Vec::new(),
+        refreshed: Vec::new(),
         reads: BTreeMap::new(),
         problems: Vec::new(),
         secrets: BTreeSet::new(),
@@ -168,7 +171,7 @@ impl Builder<'_> {
             (None, old) => {
                 let because = old.as_ref().map(|_| "it is gone from the server".to_owned());
                 if let Some(old) = &old {
-                    self.drift.push(Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None });
+                    self.drift.push(Drift::gone(&old.address));
                 }
                 self.create(resource, &kind, &substituted, because, None);
             }
@@ -202,7 +205,7 @@ impl Builder<'_> {
             );
             return;
         }
-        self.note_drift(address, kind, live, old, &resource.lifecycle.ignore_changes);
+        self.note_drift(kind, live, old, &resource.lifecycle.ignore_changes);
         let changes = diff(&Sides {
             kind,
             desired: &resource.properties,
@@ -225,6 +228,7 @@ impl Builder<'_> {
         } else if changes.is_empty() {
             self.fates.insert(address.clone(), Fate::Stays(Arc::new(live.clone())));
             self.kept.push(address.clone());
+            self.note_refreshed(old, live);
         } else {
             let unset = changes.iter().filter(|c| c.after == Shown::Absent).filter_map(|c| c.path.head().map(str::to_owned)).collect();
             let intended = self.intended(resource, kind, substituted, Some(live.id.clone()));
@@ -246,11 +250,23 @@ impl Builder<'_> {
         }
     }
 
-    fn note_drift(&mut self, address: &Address, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
-        let changes = drifted(kind, &old.sent, &old.properties, &live.properties, ignore);
-        let unhealthy = super::refresh::trouble(live);
-        if !changes.is_empty() || unhealthy.is_some() {
-            self.drift.push(Drift { address: address.clone(), gone: false, changes, unhealthy });
+    fn note_drift(&mut self, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
+        let deployment = &self.inputs.template.name;
+        self.drift.extend(drift_of(deployment, kind, old, live, ignore, &self.inputs.observed.uses));
+    }
+
+    /// Notes that a resource that stays gives another value than is recorded to someone who uses it.
+    fn note_refreshed(&mut self, old: &Recorded, live: &Live) {
+        let outputs = self.inputs.observed.uses.changed(&self.inputs.template.name, old, live, Of::Used);
+        if !outputs.is_empty() {
+            let mut resource = refreshed(old, live);
+            for name in &old.sensitive {
+                for (map, was) in [(&mut resource.outputs, &old.outputs), (&mut resource.properties, &old.properties)] {
+                    map.shift_remove(name);
+                    map.extend(was.get(name).map(|v| (name.clone(), v.clone())));
+                }
+            }
+            self.refreshed.push(Refreshed { address: old.address.clone(), outputs, resource });
         }
     }
 
