@@ -10,7 +10,7 @@ mod groups;
 
 pub use args::{
     ApplyArgs, DestroyArgs, DriftArgs, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PlanArgs, RollbackArgs, RunArgs,
-    ShowArgs, WaitArgs, WaitFor, WatchArgs, WantedArgs,
+    ShowArgs, WaitArgs, WaitFor, WantedArgs, WatchArgs,
 };
 pub use groups::{BindingsCommand, EvalCommand, PatternsCommand, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand};
 

@@ -20,6 +20,8 @@ pub mod protocol;
 
 pub mod call;
 
+pub mod card;
+
 pub mod connection;
 
 pub mod error;
@@ -29,6 +31,8 @@ pub mod handler;
 pub mod http;
 
 pub mod native;
+
+pub mod nearby;
 
 pub mod pins;
 

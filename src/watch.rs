@@ -95,7 +95,8 @@ pub async fn watch(app: &App, names: &[DeploymentName], options: &Options, tell:
                     drop(eyes.spawn(eye.watch(say.clone())));
                 }
                 None => {
-                    let reason = app.server(&server).err().and_then(|f| f.0.into_iter().next()).map_or_else(String::new, |d| d.summary.to_owned());
+                    let reason =
+                        app.server(&server).err().and_then(|f| f.0.into_iter().next()).map_or_else(String::new, |d| d.summary.to_owned());
                     scene.away(app, &server, &reason, tell);
                     looked.insert(server);
                 }
@@ -125,12 +126,19 @@ pub async fn watch(app: &App, names: &[DeploymentName], options: &Options, tell:
                     tell_wanted.send_replace(scene.wanted());
                 }
             }
-            _ = stop.changed() => {}
+            () = stopped(&mut stop) => {}
             () = ended => break,
         }
     }
     eyes.shutdown().await;
     Ok(scene.end(began.elapsed(), opened.len()))
+}
+
+/// Waits until the person wants to stop.
+async fn stopped(stop: &mut watch::Receiver<u8>) {
+    if stop.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 impl Scene {
@@ -269,7 +277,8 @@ impl Scene {
             newer = true;
             let (number, resources) = (snapshot.number, snapshot.resources.len());
             self.add(snapshot);
-            let mut sight = Sight::new(Seen::Recorded, true, format!("snapshot {number} with {resources} resources is what is watched now"));
+            let mut sight =
+                Sight::new(Seen::Recorded, true, format!("snapshot {number} with {resources} resources is what is watched now"));
             sight.deployment = Some(name.clone());
             self.say(app, sight, tell);
         }

@@ -18,7 +18,7 @@ use crate::{
 /// The shortest interval: less would be no more than noise for a server.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-fn duration(text: &str) -> Result<Duration, Failure> {
+pub(super) fn duration(text: &str) -> Result<Duration, Failure> {
     let span: Option<Duration> = text.parse::<jiff::SignedDuration>().ok().and_then(|s| Duration::try_from(s).ok());
     span.ok_or_else(|| flow::usage(&format!("`{}` is not a duration such as `90s` or `5m`", clean(text, 40))))
 }

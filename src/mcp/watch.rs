@@ -134,7 +134,8 @@ impl AnyServer {
         // `SERVER` in `swell://SERVER/TYPE/NAME` is the server's own word for itself; its URI templates tell it.
         let asked = tokio::time::timeout(PATIENCE, session.peer.list_resource_templates(None)).await.ok()?;
         let templates = asked.ok()?.resource_templates;
-        let template = templates.iter().map(|t| t.uri_template.as_str()).find(|t| t.starts_with("swell://") && t.ends_with("/{type}/{name}"))?;
+        let template =
+            templates.iter().map(|t| t.uri_template.as_str()).find(|t| t.starts_with("swell://") && t.ends_with("/{type}/{name}"))?;
         let uri = |a: &Address| template.replace("{type}", a.kind.as_str()).replace("{name}", a.name.as_str());
         let uris: BTreeMap<String, Address> = addresses.into_iter().map(|a| (uri(a), a.clone())).collect();
         if uris.is_empty() || uris.len() > MOST && !session.is_modern() {

@@ -441,14 +441,7 @@ pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<Drift> {
 }
 
 /// The same for one resource that is there; none if it is as recorded.
-pub fn drift_of(
-    deployment: &DeploymentName,
-    kind: &TypeDef,
-    old: &Recorded,
-    live: &Live,
-    ignore: &[String],
-    uses: &Uses,
-) -> Option<Drift> {
+pub fn drift_of(deployment: &DeploymentName, kind: &TypeDef, old: &Recorded, live: &Live, ignore: &[String], uses: &Uses) -> Option<Drift> {
     let found = Drift {
         address: old.address.clone(),
         gone: false,

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{Shown, diff::equal};
 use crate::{
-    domain::{Address, Dependant, DeploymentName, Properties, PropertyPath, Reference, ResourceName, Scope, ServerName, reference::references},
+    domain::{
+        Address, Dependant, DeploymentName, Properties, PropertyPath, Reference, ResourceName, Scope, ServerName, reference::references,
+    },
     mcp::{Live, lookup},
     store::{Recorded, Snapshot},
 };
@@ -147,7 +149,23 @@ impl Uses {
             let Live { id, name, outputs, properties, .. }: &Live = live;
             Picture { id, name, outputs, properties }
         };
-        self.between(deployment, &old.address, &old.sensitive, (&picture(looks.0), &picture(looks.1)), |head| !old.sent.contains_key(head), of)
+        self.between(
+            deployment,
+            &old.address,
+            &old.sensitive,
+            (&picture(looks.0), &picture(looks.1)),
+            |head| !old.sent.contains_key(head),
+            of,
+        )
+    }
+
+    /// The same between two records of a resource: what a run changed for those who use it.
+    pub fn between_records(&self, deployment: &DeploymentName, old: &Recorded, new: &Recorded) -> Vec<OutputChange> {
+        let picture = |r| {
+            let Recorded { id, address, outputs, properties, .. }: &Recorded = r;
+            Picture { id, name: address.name.as_str(), outputs, properties }
+        };
+        self.between(deployment, &old.address, &old.sensitive, (&picture(old), &picture(new)), |_| true, Of::Used)
     }
 
     fn between(
@@ -273,15 +291,27 @@ mod tests {
     }
 
     fn estate() -> [Snapshot; 3] {
-        let db = ("docker:container:run:db", json!({"image": "x"}), json!({"ip": "10.0.0.2", "uptime": 1, "token": "‹secret›", "at": {"a": 1, "b": 1}}));
+        let db = (
+            "docker:container:run:db",
+            json!({"image": "x"}),
+            json!({"ip": "10.0.0.2", "uptime": 1, "token": "‹secret›", "at": {"a": 1, "b": 1}}),
+        );
         let web = ("docker:container:run:web", json!({"env": {"DB": "${docker:container:db.ip}:3306"}}), json!({}));
-        let front = ("docker:container:run:front", json!({"up": "${docker:container:run:web.name}", "n": "${docker:container:run:db.at.a}"}), json!({}));
+        let front = (
+            "docker:container:run:front",
+            json!({"up": "${docker:container:run:web.name}", "n": "${docker:container:run:db.at.a}"}),
+            json!({}),
+        );
         let mut shop = snapshot("shop", &[db, web, front], json!({"db": "${docker:container:run:db.ip}"}));
         let web: Address = "docker:container:run:web".parse().unwrap();
         shop.resources.get_mut(&"docker:container:run:front".parse::<Address>().unwrap()).unwrap().depends_on = vec![web];
         let other = snapshot(
             "other",
-            &[("aws:dns:record:r", json!({"to": "${@shop/docker:container:run:db.ip}", "t": "${@shop/docker:container:run:db.token}"}), json!({}))],
+            &[(
+                "aws:dns:record:r",
+                json!({"to": "${@shop/docker:container:run:db.ip}", "t": "${@shop/docker:container:run:db.token}"}),
+                json!({}),
+            )],
             json!({}),
         );
         // It has one of its own of this name, so it does not mean that of the shop.

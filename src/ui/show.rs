@@ -230,9 +230,10 @@ fn entry_line(entry: &Entry, style: &Style, page: &mut Page) {
             number.add(Tone::Dim, ".").add(Tone::Plain, &format!(" forgot {address}")).add(Tone::Dim, &format!("  {why}"))
         }
         EntryBody::Adopted { resource } => number.add(Tone::Info, "=").add(Tone::Plain, &format!(" adopted {}", resource.address)),
-        EntryBody::Refreshed { resource } => {
-            number.add(Tone::Info, "=").add(Tone::Plain, &format!(" {}", resource.address)).add(Tone::Dim, "  its outputs were recorded anew")
-        }
+        EntryBody::Refreshed { resource } => number
+            .add(Tone::Info, "=")
+            .add(Tone::Plain, &format!(" {}", resource.address))
+            .add(Tone::Dim, "  its outputs were recorded anew"),
         EntryBody::RunBegan { .. } | EntryBody::StepBegan { .. } | EntryBody::RunEnded { .. } => return,
     };
     page.flow(line, style, 17);

@@ -13,14 +13,18 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     domain::{Address, ResourceType, ServerName},
-    mcp::{AnyServer, CallError, Key, Live, Notice, ResourceServer, TypeTable,
-        watch::{Subscription, Watch}},
+    mcp::{
+        AnyServer, CallError, Key, Live, Notice, ResourceServer, TypeTable,
+        watch::{Subscription, Watch},
+    },
 };
 
 /// With more resources of one type than this, the type is listed instead of each being read.
 const LIST_FROM: usize = 8;
 /// How many reads are in flight on one server.
 const AT_ONCE: usize = 8;
+/// The longest first pause before a server that did not answer is tried again; each is twice as long as the one before.
+const FIRST: Duration = Duration::from_secs(2);
 /// The longest pause between two attempts at a server that does not answer.
 const LONGEST: Duration = Duration::from_secs(300);
 /// How long further notices are waited for after one.
@@ -72,12 +76,7 @@ enum Wake {
 }
 
 impl Eye {
-    pub fn new(
-        server: Arc<AnyServer>,
-        wanted: watch::Receiver<BTreeMap<ServerName, Wanted>>,
-        interval: Duration,
-        seed: &str,
-    ) -> Self {
+    pub fn new(server: Arc<AnyServer>, wanted: watch::Receiver<BTreeMap<ServerName, Wanted>>, interval: Duration, seed: &str) -> Self {
         Self { server, wanted, interval, seed: seed.to_owned(), checked: None }
     }
 
@@ -137,7 +136,7 @@ impl Eye {
         let span = match (failures, &watch) {
             (0, None) => self.spread(self.interval, 0),
             (0, Some(_)) => self.spread(self.interval.saturating_mul(TRUSTED_FOR), 0),
-            (n, _) => self.spread(self.interval.saturating_mul(2u32.saturating_pow(n.min(16))).min(LONGEST), n),
+            (n, _) => self.spread(self.interval.min(FIRST).saturating_mul(2u32.saturating_pow(n.min(16))).min(LONGEST), n),
         };
         let told = async {
             match watch {
@@ -218,7 +217,12 @@ impl Eye {
             .map(|(address, key)| {
                 let server = self.server.clone();
                 async move {
-                    let read = server.read(&key).await;
+                    let mut read = server.read(&key).await;
+                    // A connection that is being lost answers all kinds of things; what is told of is true twice.
+                    if read.is_err() {
+                        tokio::time::sleep(SETTLE).await;
+                        read = server.read(&key).await;
+                    }
                     (address, read)
                 }
             })
