@@ -24,8 +24,7 @@ impl Fault {
         };
         let fault: Self = serde_json::from_value(Value::Object(said.clone())).map_err(|e| e.to_string())?;
         let Ok(Value::Object(understood)) = serde_json::to_value(&fault) else { return Ok(fault) };
-        let known: Vec<&str> =
-            understood.keys().map(String::as_str).filter(|k| !["id", "seen", "fired"].contains(k)).chain(WHEN).collect();
+        let known: Vec<&str> = understood.keys().map(String::as_str).filter(|k| !["id", "seen", "fired"].contains(k)).chain(WHEN).collect();
         match said.keys().find(|k| !known.contains(&k.as_str())) {
             None => Ok(fault),
             Some(key) => {
