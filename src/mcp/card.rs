@@ -249,7 +249,10 @@ mod tests {
     fn a_card_is_checked_and_only_told() {
         let good = Card::parse(card("https://weather.example.com/mcp")).unwrap();
         let offered = good.offers("https://example.com/card").remove(0).unwrap();
-        assert_eq!((offered.url.as_str(), offered.wanted.as_slice()), ("https://weather.example.com/mcp", &["Authorization".to_owned()][..]));
+        assert_eq!(
+            (offered.url.as_str(), offered.wanted.as_slice()),
+            ("https://weather.example.com/mcp", &["Authorization".to_owned()][..])
+        );
         assert_eq!(offered.headers["X-Plan"], "free");
         assert!(offered.notes[0].contains("nobody vouches") && !offered.notes[0].contains('\u{1b}'), "{:?}", offered.notes);
         assert!(offered.notes.iter().any(|n| n.contains("sends you to weather.example.com")), "{:?}", offered.notes);
@@ -284,7 +287,10 @@ mod tests {
             {"identifier": "urn:air:x:mcp:b", "type": CARD_TYPE, "url": format!("{}/gone", server.uri())},
             {"identifier": "urn:air:x:other", "type": "application/a2a-agent-card+json", "url": "https://x"},
         ]});
-        Mock::given(path("/.well-known/ai-catalog.json")).respond_with(ResponseTemplate::new(200).set_body_json(catalogue)).mount(&server).await;
+        Mock::given(path("/.well-known/ai-catalog.json"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(catalogue))
+            .mount(&server)
+            .await;
         let all = look_up(&url).await.unwrap();
         assert_eq!((all.len(), all[0].as_ref().unwrap().url.as_str(), all[1].is_err()), (2, url.as_str(), true));
         Mock::given(path("/mcp/server-card"))

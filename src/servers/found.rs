@@ -76,12 +76,15 @@ pub async fn at_url(app: &App, url: &str) -> Result<Vec<Offer>, Failure> {
             Ok(o) => {
                 let called = o.name.rsplit('/').next().unwrap_or(&o.name).to_owned();
                 let secret = |header: &String| {
-                    let safe: String = header.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+                    let safe: String =
+                        header.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
                     (header.clone(), json!(format!("{called}-{safe}")))
                 };
                 let wanted: Map<String, Value> = o.wanted.iter().map(secret).collect();
                 let mut notes = o.notes;
-                notes.extend(wanted.iter().map(|(h, s)| format!("it wants the header {h}: swell secrets set {}", s.as_str().unwrap_or_default())));
+                notes.extend(
+                    wanted.iter().map(|(h, s)| format!("it wants the header {h}: swell secrets set {}", s.as_str().unwrap_or_default())),
+                );
                 let entry = json!({"type": "http", "url": o.url, "headers": o.headers, "secretHeaders": wanted, "notes": notes});
                 finds.push(find(format!("card:{}", o.name), called, entry));
             }
@@ -131,7 +134,12 @@ fn keep(app: &App, drop_others: &str, finds: Vec<Find>) -> Result<Vec<Offer>, Fa
     let all: Vec<_> = others.chain(found.servers).collect();
     let registry = Registry::settle(&all, app.config().sandbox, &Ok(trust));
     let mine = |called: &str| names.iter().any(|n| n == called);
-    Ok(registry.rows.iter().filter(|r| r.entry.origin.layer == Layer::Found && mine(&r.entry.called)).map(|r| offer(&registry, r)).collect())
+    Ok(registry
+        .rows
+        .iter()
+        .filter(|r| r.entry.origin.layer == Layer::Found && mine(&r.entry.called))
+        .map(|r| offer(&registry, r))
+        .collect())
 }
 
 fn load(path: &Path) -> Result<Map<String, Value>, String> {

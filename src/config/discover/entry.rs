@@ -153,7 +153,9 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
         setting.headers = translated(map(object, "headers"), &mut t)?;
         if rules.found {
             let secrets = map(object, "secretHeaders")?.unwrap_or_default();
-            setting.headers.extend(secrets.into_iter().map(|(name, secret)| (name, format!("${{secret:{}}}", super::expand::literal(&secret)))));
+            setting
+                .headers
+                .extend(secrets.into_iter().map(|(name, secret)| (name, format!("${{secret:{}}}", super::expand::literal(&secret)))));
             notes.extend(texts(object, "notes")?.unwrap_or_default());
         }
         if last(object, "headersHelper").is_some() {
