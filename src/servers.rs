@@ -54,7 +54,7 @@ fn listed(registry: &Registry, row: &Row) -> Listed {
     let (trust, note, shadowed_by) = match &row.state {
         State::Active(Standing::BuiltIn) => ("built-in", "simulated".to_owned(), None),
         State::Active(Standing::Operator) => ("operator", String::new(), None),
-        State::Active(Standing::Reviewed(r)) => ("reviewed", format!("{} tools pinned", r.tools.as_ref().map_or(0, Vec::len)), None),
+        State::Active(Standing::Reviewed(r)) => ("reviewed", pinned(r.tools.as_ref().map_or(0, Vec::len)), None),
         State::Active(Standing::Quarantined(why)) | State::Quarantined(why) => {
             ("quarantined", format!("{}: swell servers review {}", why.sentence(), entry.name), None)
         }
@@ -82,6 +82,10 @@ fn listed(registry: &Registry, row: &Row) -> Listed {
         identity: String::new(),
         message: String::new(),
     }
+}
+
+fn pinned(tools: usize) -> String {
+    if tools == 1 { "1 tool pinned".to_owned() } else { format!("{tools} tools pinned") }
 }
 
 fn transport(row: &Row) -> &'static str {

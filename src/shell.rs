@@ -181,8 +181,11 @@ fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     let layout = if talks { Layout::Lines } else { Layout::Pretty };
     if cli.global.json {
         let face = Arc::new(JsonSink::new(out.screen.clone()));
+        // Where the answer is one document, what is said besides must not stand in it.
+        let sink: Arc<dyn Sink> =
+            if cli.command.as_ref().is_none_or(Command::goes_on) { face.clone() } else { Arc::new(JsonSink::new(err.clone())) };
         let out = Out { screen: out.screen.clone(), json: true, layout };
-        return Faces { sink: face.clone(), human: face, editor: None, live: None, out };
+        return Faces { sink, human: face, editor: None, live: None, out };
     }
     let began = std::time::Instant::now();
     let live = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);

@@ -94,11 +94,11 @@ fn found(out: &Out, offers: Vec<crate::answer::servers::Offer>) -> Exit {
 async fn review(app: &App, out: &Out, name: &str, digest: Option<&str>) -> Exit {
     let outcome = servers::review(app, name, digest).await?;
     out.data(&outcome, || {
-        let tools = outcome.tools.as_ref().map_or(0, |t| t.tools.len());
+        let tools = ui::lines::count(outcome.tools.as_ref().map_or(0, |t| t.tools.len()), "tool", "tools");
         match outcome.outcome.as_str() {
             "declined" => format!("{name} stays quarantined; nothing was changed.\n"),
-            "unchanged" => format!("{name} is as it was reviewed: {tools} tools pinned.\n"),
-            _ => format!("{name} is reviewed: {tools} tools pinned.\n"),
+            "unchanged" => format!("{name} is as it was reviewed: {tools} pinned.\n"),
+            _ => format!("{name} is reviewed: {tools} pinned.\n"),
         }
     });
     if let Some(tools) = outcome.tools.as_ref().filter(|_| outcome.outcome != "declined") {
