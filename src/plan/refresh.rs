@@ -13,7 +13,7 @@ use crate::{
     diagnostic::Diagnostic,
     domain::{
         Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName,
-        reference::{references, walk},
+        reference::walk,
     },
     event::{Event, Sink},
     mcp::{CallError, Key, Live, Servers, Target, TypeTable, lookup},
@@ -22,7 +22,7 @@ use crate::{
     template::{
         Template,
         check::{Found, KnownAddresses},
-        link::{Match, resolve_address},
+        link::undeclared,
     },
 };
 
@@ -129,27 +129,6 @@ fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, 
         all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
     }
     all.into_iter().collect()
-}
-
-/// References (and `depends_on`) to addresses that the template does not declare.
-fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
-    let mut out = BTreeSet::new();
-    let mut note = |reference: Reference| {
-        if let Reference::Output { scope, address, .. } = reference
-            && (scope != Scope::Here || matches!(resolve_address(template, &address), Match::Undeclared))
-        {
-            out.insert((scope, address));
-        }
-    };
-    for resource in &template.resources {
-        for value in resource.properties.values() {
-            references(value).into_iter().for_each(|(_, r)| note(r));
-        }
-    }
-    for value in template.outputs.values() {
-        references(value).into_iter().for_each(|(_, r)| note(r));
-    }
-    out
 }
 
 async fn meet(servers: &Servers, names: &BTreeSet<ServerName>, seen: &mut Observed) {
