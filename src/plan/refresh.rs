@@ -11,10 +11,7 @@ use futures::{StreamExt, stream};
 
 use crate::{
     diagnostic::Diagnostic,
-    domain::{
-        Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName,
-        reference::walk,
-    },
+    domain::{Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName, reference::walk},
     event::{Event, Sink},
     mcp::{CallError, Key, Live, Servers, Target, TypeTable, lookup},
     plan::Settlement,

@@ -64,7 +64,13 @@ impl BoundServer {
     }
 
     /// The one of several objects that is meant.
-    pub(super) async fn pick(&self, bound: &TypeBinding, key: &Key, items: Vec<Value>, done: &Performed) -> Result<Option<Seen>, CallError> {
+    pub(super) async fn pick(
+        &self,
+        bound: &TypeBinding,
+        key: &Key,
+        items: Vec<Value>,
+        done: &Performed,
+    ) -> Result<Option<Seen>, CallError> {
         let scope = Self::scope(key);
         let listed = bound.read.items.is_some();
         let mut fitting = Vec::new();
