@@ -19,7 +19,7 @@ use crate::{
     template::{
         Template,
         check::{Found, KnownAddresses},
-        link::undeclared,
+        link::{Declared, undeclared},
     },
 };
 
@@ -122,8 +122,9 @@ pub async fn observe(
 /// Every address to read, with the id if it is known: recorded, or told by what is wanted.
 fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
     let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
+    let declared = Declared::of(template);
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), template, resource));
+        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), &declared, resource));
         all.insert(resource.address.clone(), id);
     }
     if let Some(snapshot) = snapshot {
