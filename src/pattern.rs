@@ -262,7 +262,11 @@ pub struct Available {
 impl Available {
     /// From the types that the registered servers listed.
     pub fn from_types(types: &BTreeMap<ServerName, Arc<TypeTable>>) -> Self {
-        let servers = types.iter().map(|(server, table)| (server.clone(), Some(table.keys().cloned().collect()))).collect();
+        // A type that a server knows and cannot make is of no use to a pattern.
+        let made = |table: &Arc<TypeTable>| {
+            table.iter().filter(|(_, def)| !def.limits.missing.contains_key("create")).map(|(kind, _)| kind.clone()).collect()
+        };
+        let servers = types.iter().map(|(server, table)| (server.clone(), Some(made(table)))).collect();
         Self { servers, ..Self::default() }
     }
 

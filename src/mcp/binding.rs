@@ -64,6 +64,8 @@ pub struct Binding {
     pub identity: Probe,
     /// The types.
     pub types: BTreeMap<ResourceType, TypeBinding>,
+    /// Types that one might look for and that the server does not have: a plan says why.
+    pub absent: BTreeMap<ResourceType, TypeDef>,
     /// What is odd about it and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -237,6 +239,8 @@ pub struct ObjectMap {
     pub revision: Option<Expression>,
     /// The properties.
     pub properties: Vec<(String, Shape)>,
+    /// Lists of other ways to write a property that mean the same.
+    pub other_forms: Vec<(String, Shape)>,
     /// The outputs.
     pub outputs: Vec<(String, Shape)>,
     /// Holds while it is going away.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 const TOP: [&str; 7] = ["binding", "title", "description", "match", "identity", "errors", "types"];
-const TYPE: [&str; 22] = [
+const TYPE: [&str; 24] = [
     "description",
     "properties",
     "required",
@@ -32,6 +32,8 @@ const TYPE: [&str; 22] = [
     "unreadable",
     "refused",
     "without",
+    "doubtful",
+    "missing",
     "errors",
     "read",
     "find",
@@ -42,8 +44,8 @@ const TYPE: [&str; 22] = [
     "diagnose",
 ];
 const CALL: [&str; 9] = ["tool", "effect", "arguments", "when", "result", "success", "errors", "wait", "missing"];
-const OBJECT: [&str; 11] =
-    ["id", "name", "created_by", "revision", "properties", "outputs", "deleting", "failed", "ready", "healthy", "reason"];
+const OBJECT: [&str; 12] =
+    ["id", "name", "created_by", "revision", "properties", "other_forms", "outputs", "deleting", "failed", "ready", "healthy", "reason"];
 
 /// Reads a file. `name` is its stem, `file` what diagnostics call it.
 pub fn parse(name: &str, file: &str, text: &str) -> Result<Binding, Vec<Diagnostic>> {
@@ -96,9 +98,14 @@ impl Parser<'_> {
         }
         let errors: Arc<[ErrorRule]> = self.errors(root, &[]);
         let identity = self.reader.need(root, "identity").and_then(|n| self.probe(n, &errors));
-        let mut types = BTreeMap::new();
+        let (mut types, mut absent) = (BTreeMap::new(), BTreeMap::new());
         for entry in root.get("types").map(Node::entries).unwrap_or_default() {
             match ResourceType::new(&entry.key) {
+                Ok(kind) if entry.value.get("missing").is_some() => {
+                    if let Some(def) = self.absent(kind.clone(), &entry.value) {
+                        absent.insert(kind, def);
+                    }
+                }
                 Ok(kind) => {
                     if let Some(bound) = self.bound(kind.clone(), &entry.value, &errors) {
                         types.insert(kind, bound);
@@ -121,6 +128,7 @@ impl Parser<'_> {
             tools: tools?,
             identity: identity?,
             types,
+            absent,
             warnings: Vec::new(),
         })
     }
@@ -170,6 +178,27 @@ impl Parser<'_> {
             self.members(node, object, def);
         }
         Some(TypeBinding { def: def?, read: read?, find, create: create?, update: update?, delete: delete?, object: object?, diagnose })
+    }
+
+    /// A type that the server does not have at all, with the reason.
+    fn absent(&mut self, kind: ResourceType, node: &Node) -> Option<TypeDef> {
+        self.reader.map(node, &["missing", "description"]);
+        let reason = self.reader.optional_text(node, "missing")?;
+        let missing = ["create", "update", "delete"].map(|verb| (verb.to_owned(), reason.clone())).into();
+        Some(TypeDef {
+            kind,
+            description: self.reader.optional_text(node, "description").unwrap_or_else(|| "This server does not have it.".to_owned()),
+            properties: json!({"type": "object"}),
+            outputs: json!({"type": "object"}),
+            force_replace: Vec::new(),
+            sensitive: Vec::new(),
+            holds_data: false,
+            findable: true,
+            many_per_name: false,
+            ready_timeout: 0,
+            unordered: Vec::new(),
+            limits: Limits { missing, ..Limits::default() },
+        })
     }
 
     fn read(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Read> {
@@ -280,7 +309,8 @@ impl Parser<'_> {
         let result = node.get("result").map(|n| self.reader.steps(n)).unwrap_or_default();
         let success = self.reader.optional(node, "success", Style::Condition);
         if let Some(e) = &success {
-            self.variables(e, &["result", "text"], &[]);
+            let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
+            self.variables(e, &known, &[]);
         }
         let errors = self.errors(node, errors);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
@@ -347,7 +377,7 @@ impl Parser<'_> {
         for key in ["id", "name"] {
             self.reader.need(node, key);
         }
-        let [properties, outputs] = ["properties", "outputs"].map(|key| {
+        let [properties, other_forms, outputs] = ["properties", "other_forms", "outputs"].map(|key| {
             let mut all = Vec::new();
             for entry in node.get(key).map(Node::entries).unwrap_or_default() {
                 if let Some(shape) = self.reader.shape(&entry.value) {
@@ -361,7 +391,7 @@ impl Parser<'_> {
             }
             all
         });
-        Some(ObjectMap { id: id?, name: name?, created_by, revision, properties, outputs, deleting, failed, ready, healthy, reason })
+        Some(ObjectMap { id: id?, name: name?, created_by, revision, properties, other_forms, outputs, deleting, failed, ready, healthy, reason })
     }
 
     fn diagnose(&mut self, node: &Node, errors: &[ErrorRule]) -> Vec<Diagnose> {
@@ -424,6 +454,7 @@ impl Parser<'_> {
         limits.unreadable = list(self, "unreadable");
         limits.refused = reasons(self, "refused");
         limits.without = reasons(self, "without");
+        limits.doubtful = reasons(self, "doubtful");
         for name in required.iter().filter(|n| !names.contains(n)) {
             self.unknown_property(name, node.get("required").map_or(node.span, |n| n.span), &names);
         }
@@ -466,7 +497,12 @@ impl Parser<'_> {
             let part = node.get("object").and_then(|o| o.get(key))?;
             part.entries().iter().find(|e| e.key == name).map(|e| e.key_span)
         };
-        for (key, given, known) in [("properties", &object.properties, &properties), ("outputs", &object.outputs, &outputs)] {
+        let all = [
+            ("properties", &object.properties, &properties),
+            ("other_forms", &object.other_forms, &properties),
+            ("outputs", &object.outputs, &outputs),
+        ];
+        for (key, given, known) in all {
             for (name, _) in given.iter().filter(|(n, _)| !known.contains(n)) {
                 self.unknown_property(name, at(key, name).unwrap_or(node.span), known);
             }

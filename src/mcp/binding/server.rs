@@ -25,7 +25,7 @@ use crate::{
         text::{clean, clean_line},
     },
     mcp::{
-        CallControl, CallError, Connection, Health, Key, Live, Refusal, ResourceServer, ServerEvidence, ServerHealth, Status, Target,
+        CallControl, CallError, Connection, Effect, Health, Key, Live, Refusal, ResourceServer, ServerEvidence, ServerHealth, Status, Target,
         TypeTable, pins::pin_of, tools::ToolList,
     },
 };
@@ -61,7 +61,8 @@ struct Seen {
 impl BoundServer {
     /// Puts a binding in front of a connection. Nothing is sent yet.
     pub fn new(connection: Arc<Connection>, binding: Arc<Binding>) -> Self {
-        let types = binding.types.iter().map(|(kind, bound)| (kind.clone(), bound.def.clone())).collect();
+        let types = binding.types.values().map(|bound| &bound.def).chain(binding.absent.values());
+        let types = types.map(|def| (def.kind.clone(), def.clone())).collect();
         Self { connection, binding, tools: Mutex::new(None), types: Arc::new(types) }
     }
 
@@ -272,6 +273,7 @@ impl BoundServer {
             health,
             reason: text(&object.reason)?.map(|r| clean(r.trim(), MAX_REASON)).filter(|r| !r.is_empty()),
             properties: members(&object.properties)?,
+            other_forms: members(&object.other_forms)?.into_iter().map(|(n, v)| (n, listed(v))).collect(),
             outputs: members(&object.outputs)?,
             revision: text(&object.revision)?,
             created_by: text(&object.created_by)?.filter(|k| !k.is_empty()),
@@ -329,10 +331,10 @@ impl BoundServer {
 }
 
 impl Verb {
-    /// Its first call.
+    /// The call that does it: the first that is not a look at something.
     fn first(&self) -> Option<&Call> {
         match self {
-            Verb::Calls { calls, .. } => calls.first(),
+            Verb::Calls { calls, .. } => calls.iter().find(|c| c.effect != Effect::Read).or(calls.first()),
             Verb::Missing(_) => None,
         }
     }
@@ -342,6 +344,14 @@ impl Verb {
         let Verb::Calls { id: Some(id), .. } = self else { return None };
         let variables = id.variables();
         if variables.iter().any(|v| v == "result" || v == "results") { None } else { id.text(scope).ok().flatten() }
+    }
+}
+
+/// A list as it is, and anything else as a list of one.
+fn listed(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        one => vec![one],
     }
 }
 
@@ -392,6 +402,9 @@ impl ResourceServer for BoundServer {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
+        if self.binding.absent.contains_key(&key.kind) {
+            return Ok(None);
+        }
         Ok(self.look(self.bound(&key.kind)?, key).await?.map(|seen| seen.live))
     }
 
