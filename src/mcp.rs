@@ -291,6 +291,11 @@ pub trait ResourceServer: Send + Sync {
     /// Its types. Kept after the first call.
     async fn types(&self) -> Result<Arc<TypeTable>, CallError>;
 
+    /// The id that one would get, where what is wanted of it says so already (a path): it is then looked for by that.
+    fn known_id(&self, _kind: &ResourceType, _name: &ResourceName, _properties: &Properties) -> Option<String> {
+        None
+    }
+
     /// One resource as it is now; `None` if there is none.
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError>;
 

@@ -151,7 +151,10 @@ impl Job {
     }
 
     async fn read_back(&self) -> Result<Option<Live>, CallError> {
-        let id = if self.action == Action::Create { None } else { self.id.clone() };
+        let id = match self.action {
+            Action::Create => self.server.known_id(&self.address.kind, &self.address.name, &self.properties),
+            _ => self.id.clone(),
+        };
         self.server.read(&self.lookup_key(id)).await
     }
 
@@ -338,9 +341,7 @@ fn missed(intended: &Recorded, kind: Option<&TypeDef>, sent: &Properties, live: 
             match there {
                 _ if forms.any(|form| equal(wanted, form, None, unordered)) => None,
                 None if wanted.is_null() => None,
-                Some(there) if wanted.is_null() => {
-                    (Some(there) != default).then(|| format!("`{name}` is still {}", shown(there)))
-                }
+                Some(there) if wanted.is_null() => (Some(there) != default).then(|| format!("`{name}` is still {}", shown(there))),
                 None if wanted.as_array().is_some_and(Vec::is_empty) || wanted.as_object().is_some_and(|o| o.is_empty()) => None,
                 None => Some(format!("`{name}` is not set, and {} was wanted", shown(wanted))),
                 Some(there) => Some(format!("`{name}` is {}, and {} was wanted", shown(there), shown(wanted))),

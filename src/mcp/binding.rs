@@ -60,6 +60,8 @@ pub struct Binding {
     pub digest: String,
     /// The tools that a server must offer, all of them, for the binding to be about it.
     pub tools: Vec<String>,
+    /// What the descriptions of some of them must say.
+    pub says: Vec<(String, regex::Regex)>,
     /// Says what the server manages.
     pub identity: Probe,
     /// The types.

@@ -118,15 +118,26 @@ pub async fn observe(
     seen
 }
 
-/// Every address to read, with the id if it is known.
-fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
-    let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
+/// What is known of one that is to be read.
+enum Known {
+    /// The server's id.
+    Id(String),
+    /// What is wanted of it, which may say where it would be.
+    Wanted(Properties),
+}
+
+/// Every address to read, with what is known of it.
+fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Known)> {
+    let mut all: BTreeMap<Address, Known> = BTreeMap::new();
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        all.insert(resource.address.clone(), None);
+        all.insert(resource.address.clone(), Known::Wanted(resource.properties.clone()));
     }
     if let Some(snapshot) = snapshot {
-        all.extend(snapshot.unsettled.iter().map(|u| (u.address.clone(), None)));
-        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
+        for one in &snapshot.unsettled {
+            let sent = one.intended.as_ref().map(|r| r.sent.clone()).unwrap_or_default();
+            all.insert(one.address.clone(), Known::Wanted(sent));
+        }
+        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Known::Id(r.id.clone()))));
     }
     all.into_iter().collect()
 }
@@ -188,11 +199,18 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
 
-async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, seen: &mut Observed, sink: &dyn Sink) {
+async fn read_all(servers: &Servers, wanted: Vec<(Address, Known)>, seen: &mut Observed, sink: &dyn Sink) {
     let known: Vec<_> = wanted
         .into_iter()
         .filter(|(a, _)| seen.types.get(&a.server).is_some_and(|t| t.contains_key(&a.kind)))
-        .filter_map(|(a, id)| servers.get(&a.server).cloned().map(|s| (s, a, id)))
+        .filter_map(|(address, known)| {
+            let server = servers.get(&address.server)?.clone();
+            let id = match known {
+                Known::Id(id) => Some(id),
+                Known::Wanted(properties) => server.known_id(&address.kind, &address.name, &properties),
+            };
+            Some((server, address, id))
+        })
         .collect();
     let total = known.len();
     let mut reads = stream::iter(known)

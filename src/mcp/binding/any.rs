@@ -105,6 +105,10 @@ impl ResourceServer for AnyServer {
         self.server().await?.types().await
     }
 
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        self.now()?.server.known_id(kind, name, properties)
+    }
+
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
         self.server().await?.read(key).await
     }

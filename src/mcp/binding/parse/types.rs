@@ -71,7 +71,20 @@ impl Parser<'_> {
             }
             all
         });
-        Some(ObjectMap { id: id?, name: name?, created_by, revision, properties, other_forms, outputs, deleting, failed, ready, healthy, reason })
+        Some(ObjectMap {
+            id: id?,
+            name: name?,
+            created_by,
+            revision,
+            properties,
+            other_forms,
+            outputs,
+            deleting,
+            failed,
+            ready,
+            healthy,
+            reason,
+        })
     }
 
     pub(super) fn diagnose(&mut self, node: &Node, errors: &[ErrorRule]) -> Vec<Diagnose> {

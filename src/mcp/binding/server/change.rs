@@ -34,9 +34,7 @@ impl BoundServer {
         for call in calls {
             let done = self.perform(call, &scope, control).await.map_err(|error| match error {
                 // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if changed => {
-                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
-                }
+                CallError::NotSent { reason, .. } if changed => self.unknown(call, &format!("an earlier call was carried out; {reason}")),
                 other => other,
             })?;
             if let Some(done) = done {
