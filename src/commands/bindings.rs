@@ -14,6 +14,7 @@ use crate::{
         Library, ResourceServer,
         binding::{Binding, Verb, library, parse::parse},
     },
+    ui::lines::count,
 };
 
 /// One binding in a list.
