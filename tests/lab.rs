@@ -2,4 +2,7 @@
 
 mod docker;
 mod kubernetes;
+mod opnsense;
+mod postgres;
 mod support;
+mod three_systems;

@@ -26,6 +26,11 @@ fn production_app() {
 }
 
 #[test]
+fn three_systems() {
+    round_trip("three-systems", &["-f", text(&repository("examples/three-systems.yaml"))]);
+}
+
+#[test]
 fn load_balanced_web_app() {
     round_trip("shop-deployment", &["-f", text(&repository("examples/load-balanced-web-app.yaml"))]);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::support::{home_with, lab_server};
+use super::support::{home_with, lab_server, tells};
 use crate::support::env::YES;
 
 fn database(columns: serde_json::Value, limit: i64) -> String {
@@ -20,8 +20,8 @@ fn database(columns: serde_json::Value, limit: i64) -> String {
     .to_string()
 }
 
-#[tokio::test]
-async fn a_schema_a_table_and_a_role_live_and_go() {
+#[test]
+fn a_schema_a_table_and_a_role_live_and_go() {
     let Some(server) = lab_server("postgres-mcp", &["SWELL_LAB_POSTGRES"]) else { return };
     let env = home_with(&[("pg", &server)]);
     env.swell_with_input(&["secrets", "set", "reader"], "it's \\ a 'secret'\n").ok();
@@ -38,13 +38,18 @@ async fn a_schema_a_table_and_a_role_live_and_go() {
     env.swell(&["apply", "db.json", YES[0], YES[1], YES[2]]).ok();
     env.settled("swlab-db");
     env.write("db.json", database(json!([id, added]), 9));
-    env.swell(&["apply", "db.json", YES[0], YES[1], YES[2]]).code(3).says("would be dropped with what is in it");
+    let dropped = env.swell(&["apply", "db.json", YES[0], YES[1], YES[2]]).code(3);
+    tells(&dropped, &["would be dropped with what is in it, which must be done by hand"]);
     env.write("db.json", database(json!([id, odd, added]), 7));
+    env.swell(&["apply", "db.json", YES[0], YES[1], YES[2]]).ok();
     env.settled("swlab-db");
 
     // Two of the same: the second is refused, and not taken for the first.
     let other = home_with(&[("pg", &server)]);
-    other.write("twin.json", json!({"name": "twin", "resources": [{"server": "pg", "type": "schema", "name": "swlab", "properties": {}}]}).to_string());
+    other.write(
+        "twin.json",
+        json!({"name": "twin", "resources": [{"server": "pg", "type": "schema", "name": "swlab", "properties": {}}]}).to_string(),
+    );
     other.swell(&["apply", "twin.json", YES[0], YES[1], YES[2]]).refused(1, "plan::exists");
 
     env.swell(&["destroy", "swlab-db", "--yes", "--max-destroy", "9"]).ok();
@@ -53,20 +58,23 @@ async fn a_schema_a_table_and_a_role_live_and_go() {
     let _ = env.sound();
 }
 
-#[tokio::test]
-async fn the_reference_server_is_read_and_refuses_to_write() {
+#[test]
+fn the_reference_server_is_read_and_refuses_to_write() {
     let Some(server) = lab_server("postgres-ref", &["SWELL_LAB_POSTGRES"]) else { return };
     let env = home_with(&[("pg", &server)]);
-    env.write("new.json", json!({"name": "new", "resources": [{"server": "pg", "type": "schema", "name": "swlab_new", "properties": {}}]}).to_string());
-    env.swell(&["plan", "new.json"]).refused(1, "template::cannot-create").says("a transaction that may only read");
+    env.write(
+        "new.json",
+        json!({"name": "new", "resources": [{"server": "pg", "type": "schema", "name": "swlab_new", "properties": {}}]}).to_string(),
+    );
+    tells(&env.swell(&["plan", "new.json"]).refused(1, "template::cannot-create"), &["a transaction that may only read"]);
     let reads = json!({"name": "reads", "resources": [{"server": "pg", "type": "schema", "name": "public", "existing": true, "properties": {}}],
         "outputs": {"owner": "${pg:schema:public.owner}"}});
     env.write("reads.json", reads.to_string());
     env.swell(&["plan", "reads.json"]).ok().prints("pg:schema:public");
 }
 
-#[tokio::test]
-async fn a_file_is_written_compared_and_not_deleted() {
+#[test]
+fn a_file_is_written_compared_and_not_deleted() {
     let Some(server) = lab_server("filesystem", &[]) else { return };
     let env = home_with(&[("fs", &server)]);
     let root = server.args.last().unwrap().trim_end_matches('/').to_owned();
@@ -79,11 +87,12 @@ async fn a_file_is_written_compared_and_not_deleted() {
         .to_string()
     };
     env.write("files.json", wanted("one\n"));
-    env.swell(&["apply", "files.json", YES[0], YES[1], YES[2]]).ok().prints("not undoable");
+    let made = env.swell(&["apply", "files.json", YES[0], YES[1], YES[2]]).ok();
+    tells(&made, &["not undoable", "its server cannot delete it"]);
     env.settled("files");
     let motd = Path::new(&folder).join("motd.txt");
     std::fs::write(&motd, "changed\n").unwrap();
-    env.swell(&["drift", "files", "--exit-code"]).code(4).says("content");
+    tells(&env.swell(&["drift", "files", "--exit-code"]).code(4), &["fs:file:motd content: \"one\\n\" -> \"changed\\n\""]);
     env.write("files.json", wanted("two\n"));
     env.swell(&["apply", "files.json", YES[0], YES[1], YES[2]]).ok();
     env.settled("files");
@@ -91,14 +100,16 @@ async fn a_file_is_written_compared_and_not_deleted() {
     // One that is there already is seen before anything runs, and what is out of bounds too.
     let other = home_with(&[("fs", &server)]);
     let file = |path: &str| {
-        json!({"name": "x", "resources": [{"server": "fs", "type": "file", "name": "x", "properties": {"path": path, "content": "x"}}]}).to_string()
+        json!({"name": "x", "resources": [{"server": "fs", "type": "file", "name": "x", "properties": {"path": path, "content": "x"}}]})
+            .to_string()
     };
     other.write("x.json", file(motd.to_str().unwrap()));
     other.swell(&["plan", "x.json"]).refused(1, "plan::exists");
     other.write("x.json", file("/etc/swlab-motd"));
-    other.swell(&["plan", "x.json"]).code(1).says("outside allowed directories");
+    tells(&other.swell(&["plan", "x.json"]).code(1), &["outside allowed directories"]);
     // There is no tool that deletes: said before anything runs. What was deleted by hand is forgotten.
-    env.swell(&["destroy", "files", "--yes", "--max-destroy", "9"]).refused(1, "plan::cannot").says("no tool that deletes");
+    let refused = env.swell(&["destroy", "files", "--yes", "--max-destroy", "9"]).refused(1, "plan::cannot");
+    tells(&refused, &["no tool that deletes; delete it by hand, and the next plan forgets it"]);
     std::fs::remove_dir_all(&folder).unwrap();
     env.swell(&["destroy", "files", "--yes", "--max-destroy", "9"]).ok();
     let _ = env.sound();
