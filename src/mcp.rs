@@ -291,11 +291,6 @@ pub trait ResourceServer: Send + Sync {
     /// Its types. Kept after the first call.
     async fn types(&self) -> Result<Arc<TypeTable>, CallError>;
 
-    /// The id that one would get, where what is wanted of it says so already (a path): it is then looked for by that.
-    fn known_id(&self, _kind: &ResourceType, _name: &ResourceName, _properties: &Properties) -> Option<String> {
-        None
-    }
-
     /// One resource as it is now; `None` if there is none.
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError>;
 
@@ -317,6 +312,11 @@ pub trait ResourceServer: Send + Sync {
 
     /// Deletes one. That there is none is a [`Refusal::NotFound`].
     async fn delete(&self, key: &Key, control: &CallControl) -> Result<(), CallError>;
+
+    /// The id that a resource will have, if what is wanted tells it: a namespace and a name, say. `None` where the server gives out ids.
+    fn known_id(&self, _kind: &ResourceType, _name: &ResourceName, _properties: &Properties) -> Option<String> {
+        None
+    }
 
     /// How the server is.
     async fn health(&self) -> Result<ServerHealth, CallError>;

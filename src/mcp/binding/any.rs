@@ -105,10 +105,6 @@ impl ResourceServer for AnyServer {
         self.server().await?.types().await
     }
 
-    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
-        self.now()?.server.known_id(kind, name, properties)
-    }
-
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
         self.server().await?.read(key).await
     }
@@ -134,6 +130,10 @@ impl ResourceServer for AnyServer {
 
     async fn delete(&self, key: &Key, control: &CallControl) -> Result<(), CallError> {
         self.server().await?.delete(key, control).await
+    }
+
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        self.now()?.server.known_id(kind, name, properties)
     }
 
     async fn health(&self) -> Result<ServerHealth, CallError> {

@@ -142,14 +142,6 @@ impl ResourceServer for BoundServer {
         Ok(self.types.clone())
     }
 
-    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
-        let bound = self.binding.types.get(kind)?;
-        let key = Key { kind: kind.clone(), name: name.clone(), id: None };
-        let scope = Self::scope(&key).with("properties", sent(&bound.def, properties));
-        // What still holds a reference is not known yet.
-        bound.create.known_id(&scope).filter(|id| !id.is_empty() && !id.contains("${"))
-    }
-
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
         if self.binding.absent.contains_key(&key.kind) {
             return Ok(None);
@@ -184,6 +176,13 @@ impl ResourceServer for BoundServer {
             }
         }
         Ok(all)
+    }
+
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        let bound = self.binding.types.get(kind)?;
+        let scope = Self::scope(&Key { kind: kind.clone(), name: name.clone(), id: None }).with("properties", sent(&bound.def, properties));
+        // What still holds a reference is not known yet.
+        bound.create.known_id(&scope).filter(|id| !id.is_empty() && !id.contains("${"))
     }
 
     async fn create(
