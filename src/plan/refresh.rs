@@ -199,18 +199,11 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
 
-async fn read_all(servers: &Servers, wanted: Vec<(Address, Known)>, seen: &mut Observed, sink: &dyn Sink) {
+async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, seen: &mut Observed, sink: &dyn Sink) {
     let known: Vec<_> = wanted
         .into_iter()
         .filter(|(a, _)| seen.types.get(&a.server).is_some_and(|t| t.contains_key(&a.kind)))
-        .filter_map(|(address, known)| {
-            let server = servers.get(&address.server)?.clone();
-            let id = match known {
-                Known::Id(id) => Some(id),
-                Known::Wanted(properties) => server.known_id(&address.kind, &address.name, &properties),
-            };
-            Some((server, address, id))
-        })
+        .filter_map(|(a, id)| servers.get(&a.server).cloned().map(|s| (s, a, id)))
         .collect();
     let total = known.len();
     let mut reads = stream::iter(known)
