@@ -26,7 +26,7 @@ fn one_template_over_three_systems() {
     let apply = [&["apply", text(&file)], VARIABLES.as_slice(), YES.as_slice()].concat();
     env.swell(&apply).ok();
     env.settled("three-systems");
-    let of = |address: &str| env.swell(&["show", address, "--json"]).ok().json();
+    let of = |address: &str| env.swell(&["show", address, "--json"]).ok().json()[0][1].clone();
     let front = of("docker:container:run:app-front");
     assert_eq!(front["properties"]["labels"]["vlan"], "app-vlan", "{front}");
     let web = of("kubernetes:deployment:app-web");
