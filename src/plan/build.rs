@@ -215,6 +215,7 @@ impl<'a> Builder<'a> {
             substituted,
             recorded: Some((&old.desired, &old.sent)),
             live: &live.properties,
+            other_forms: &live.other_forms,
             ignore: &resource.lifecycle.ignore_changes,
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());
