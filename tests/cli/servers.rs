@@ -240,7 +240,8 @@ fn page(kind: &str, body: String) -> String {
             let mut stream = stream.unwrap();
             let _ = stream.read(&mut [0; 4096]);
             let length = body.len();
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            let _ =
+                write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
         }
     });
     url
@@ -261,7 +262,9 @@ fn what_a_server_card_names_is_quarantined_and_shown_with_it() {
     assert!(weather["place"].as_str().unwrap().contains("found.json:"), "{weather}");
     // It is reviewed like any other, with what the card says and where the card lies.
     let ran = refused(&env, &["servers", "review", "weather"], "server::not-reviewed");
-    for words in ["https://weather.example.com/mcp", "nobody vouches", "sends you to weather.example.com", "Authorization", "swell secrets set"] {
+    for words in
+        ["https://weather.example.com/mcp", "nobody vouches", "sends you to weather.example.com", "Authorization", "swell secrets set"]
+    {
         assert!(ran.stderr.contains(words), "{words}: {ran}");
     }
     env.swell(&["servers", "discover", &page("text/plain", "hello".into())]).refused(1, "discover::card");

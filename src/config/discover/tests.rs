@@ -165,7 +165,10 @@ fn what_the_network_said_takes_nothing_from_the_environment() {
         "secretHeaders": {"Authorization": "lab-auth"}, "notes": ["a note"], "source": "mdns:Lab"}}}"#;
     let server = one(Layer::Found, text);
     assert_eq!(server.setting.url.as_deref(), Some("http://10.0.0.7/$${HAVE}"));
-    assert_eq!((server.setting.headers["X"].as_str(), server.setting.headers["Authorization"].as_str()), ("$${HAVE}", "${secret:lab-auth}"));
+    assert_eq!(
+        (server.setting.headers["X"].as_str(), server.setting.headers["Authorization"].as_str()),
+        ("$${HAVE}", "${secret:lab-auth}")
+    );
     assert_eq!(server.notes, ["a note"]);
 }
 
