@@ -31,22 +31,32 @@ impl BoundServer {
             });
         };
         let mut results = Vec::new();
-        for (n, call) in calls.iter().enumerate() {
-            let done = self.perform(call, &scope, control).await.map_err(|error| match error {
-                // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => {
-                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
+        for call in calls {
+            for round in self.rounds(call, &scope)? {
+                let done = match self.perform(call, &round, control).await {
+                    Err(CallError::Refused { class, .. }) if call.ignore.contains(&class) => None,
+                    // Something was done already, so it is not true that nothing was sent.
+                    Err(CallError::NotSent { reason, .. }) if !results.is_empty() => {
+                        return Err(self.unknown(call, &format!("an earlier call was carried out; {reason}")));
+                    }
+                    other => other?,
+                };
+                if let Some(done) = done {
+                    results.push(done.result.clone());
+                    scope = scope.with("results", results.clone()).with("result", done.result);
                 }
-                other => other,
-            })?;
-            if let Some(done) = done {
-                results.push(done.result.clone());
-                scope = scope.with("results", results.clone()).with("result", done.result);
             }
         }
         let Some((id, last)) = id.as_ref().zip(calls.last()) else { return Ok(None) };
         let id = id.text(&scope).map_err(|w| self.unknown(last, &format!("{} ({})", w.reason, self.binding.place(w.span))))?;
         Ok(id.filter(|i| !i.is_empty()))
+    }
+
+    /// What is known at each repetition of a call; once for one that is not repeated.
+    fn rounds(&self, call: &Call, scope: &Scope) -> Result<Vec<Scope>, CallError> {
+        let Some(each) = &call.each else { return Ok(vec![scope.clone()]) };
+        let all = each.list(scope).map_err(|w| self.not_sent(w.span, &w.reason))?;
+        Ok(all.into_iter().map(|one| scope.clone().with("each", one)).collect())
     }
 
     /// Reads back what a change should have left.
