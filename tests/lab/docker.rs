@@ -102,7 +102,7 @@ fn what_others_do_to_containers_is_seen_and_put_right() {
 
     // Another tag is another container.
     env.write("shop.json", template("lab/http:2", port).to_string());
-    apply("1").ok().says("image lab/http:1 -> lab/http:2");
+    apply("1").ok().says("image changed (forces replace): lab/http:1 -> ");
     env.settled("labshop");
     env.swell(&["destroy", "labshop", "--yes", "--max-destroy", "9"]).ok();
     assert_eq!(engine.names("labshop"), [""; 0]);
