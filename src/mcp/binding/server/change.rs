@@ -6,7 +6,7 @@ use super::BoundServer;
 use crate::{
     domain::{Properties, ResourceType, TypeDef},
     mcp::{
-        CallControl, CallError, Key, Live,
+        CallControl, CallError, Effect, Key, Live,
         binding::{Call, TypeBinding, Verb, expression::Scope},
     },
 };
@@ -30,18 +30,23 @@ impl BoundServer {
                 reason: format!("the server cannot do this with a `{kind}`"),
             });
         };
-        let mut results = Vec::new();
+        let (mut results, mut changed) = (Vec::new(), false);
         for call in calls {
-            for round in self.rounds(call, &scope)? {
+            // Once something was done, it is not true that nothing was sent.
+            let told = |error: CallError| match error {
+                CallError::NotSent { reason, .. } if changed => self.unknown(call, &format!("an earlier call was carried out; {reason}")),
+                other => other,
+            };
+            for round in self.rounds(call, &scope).map_err(told)? {
                 let done = match self.perform(call, &round, control).await {
                     Err(CallError::Refused { class, .. }) if call.ignore.contains(&class) => None,
-                    // Something was done already, so it is not true that nothing was sent.
-                    Err(CallError::NotSent { reason, .. }) if !results.is_empty() => {
+                    Err(CallError::NotSent { reason, .. }) if changed => {
                         return Err(self.unknown(call, &format!("an earlier call was carried out; {reason}")));
                     }
                     other => other?,
                 };
                 if let Some(done) = done {
+                    changed |= call.effect != Effect::Read;
                     results.push(done.result.clone());
                     scope = scope.with("results", results.clone()).with("result", done.result);
                 }
@@ -80,10 +85,10 @@ impl BoundServer {
 }
 
 impl Verb {
-    /// Its first call.
+    /// The call that does it: the first that is not a look at something.
     pub(super) fn first(&self) -> Option<&Call> {
         match self {
-            Verb::Calls { calls, .. } => calls.first(),
+            Verb::Calls { calls, .. } => calls.iter().find(|c| c.effect != Effect::Read).or(calls.first()),
             Verb::Missing(_) => None,
         }
     }
