@@ -28,6 +28,7 @@ use crate::{
     },
     mcp::{
         AnyServer, Library, ResourceServer, Servers,
+        auth::{AuthSpec, Tokens},
         connection::{ConnectOptions, Connection, Endpoint},
         http::HttpSpec,
         process::ProcessSpec,
@@ -550,7 +551,19 @@ fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: 
     if let Some(url) = &setting.url {
         let headers =
             setting.headers.iter().map(|(k, v)| Ok((k.clone(), SecretString::from(fill(v)?)))).collect::<Result<_, Box<Diagnostic>>>()?;
-        return Ok(Endpoint::Http(HttpSpec { url: fill(url)?, headers, bearer: None }));
+        let url = fill(url)?;
+        let folder = parts.config.trust.with_file_name("tokens");
+        let tokens = Arc::new(Tokens::new(&folder, name.clone(), &url, secrets.redactor().clone()));
+        let filled = |text: &Option<String>| text.as_deref().map(&fill).transpose();
+        let auth = AuthSpec {
+            tokens,
+            client_id: filled(&setting.oauth.client_id)?,
+            client_secret: filled(&setting.oauth.client_secret)?.map(SecretString::from),
+            client_metadata: filled(&setting.oauth.client_metadata)?,
+            scopes: setting.oauth.scopes.clone(),
+            redirect_port: setting.oauth.redirect_port,
+        };
+        return Ok(Endpoint::Http(HttpSpec { url, headers, bearer: None, auth: Some(auth) }));
     }
     let project = parts.config.project.clone();
     let folder = match &setting.cwd {

@@ -58,9 +58,29 @@ pub struct ServerSetting {
     /// HTTP headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// How a person logs in at it, where it wants that and more than its own metadata is needed.
+    #[serde(default)]
+    pub oauth: OauthSetting,
     /// Seconds until a start counts as failed.
     #[serde(default = "start_timeout")]
     pub start_timeout: u64,
+}
+
+/// What an authorization server knows of Swell beforehand. Nothing of it has to be set where clients may register themselves.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthSetting {
+    /// The client that was registered by hand.
+    pub client_id: Option<String>,
+    /// Its secret, best as `${secret:NAME}`.
+    pub client_secret: Option<String>,
+    /// The `https` address of a client id metadata document.
+    pub client_metadata: Option<String>,
+    /// Scopes to ask for besides those that the server names.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The port for the way back from the browser, where the registered client has a fixed one.
+    pub redirect_port: Option<u16>,
 }
 
 fn start_timeout() -> u64 {
@@ -77,6 +97,7 @@ impl Default for ServerSetting {
             env: BTreeMap::new(),
             url: None,
             headers: BTreeMap::new(),
+            oauth: OauthSetting::default(),
             start_timeout: start_timeout(),
         }
     }

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef};
 
+pub mod auth;
+
 pub mod binding;
 
 pub mod protocol;
@@ -23,6 +25,8 @@ pub mod call;
 pub mod connection;
 
 pub mod error;
+
+pub mod form;
 
 pub mod handler;
 
@@ -52,7 +56,8 @@ pub use binding::{AnyServer, BoundServer, Library};
 pub use call::Effect;
 pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
 pub use error::ConnectError;
-pub use handler::{Answer, Ask, Notice, Question, Wanted};
+pub use form::Form;
+pub use handler::{Answer, Ask, Notice, Page, Question, Wanted};
 pub use native::NativeServer;
 
 /// Where a resource stands in its life, as its server says.

@@ -130,7 +130,7 @@ impl Connection {
     ) -> Result<Reply, Lost> {
         let mut params = CallToolRequestParams::new(tool.as_str().to_owned()).with_arguments(arguments.clone());
         for _ in 0..MAX_ROUNDS {
-            let required = match once(session, params.clone(), control, deadline).await? {
+            let required = match once(self, session, params.clone(), control, deadline).await? {
                 ServerResult::InputRequiredResult(required) => required,
                 ServerResult::CreateTaskResult(_) => {
                     return Err(Lost::Unusable("it answered with a task, which it was not offered".to_owned()));
@@ -171,6 +171,7 @@ pub(crate) fn unusable(connection: &Connection, tool: &ToolName, effect: Effect,
 
 /// One message out, one answer in.
 async fn once(
+    connection: &Connection,
     session: &Arc<Session>,
     params: CallToolRequestParams,
     control: &CallControl,
@@ -199,7 +200,7 @@ async fn once(
             answer = &mut rx => {
                 let lost = match answer.unwrap_or(Err(ServiceError::TransportClosed)) {
                     Ok(result) => { open.answered(); return Ok(result) }
-                    Err(error) => open.classify(error),
+                    Err(error) => open.classify(connection, error),
                 };
                 open.answered();
                 return Err(match lost {
@@ -278,7 +279,7 @@ impl Open {
         })
     }
 
-    fn classify(&self, error: ServiceError) -> Lost {
+    fn classify(&self, connection: &Connection, error: ServiceError) -> Lost {
         let broken = self.id.as_ref().and_then(|id| self.ledger.as_ref()?.broken(id));
         match error {
             _ if broken.is_some() => Lost::Unusable(broken.unwrap_or_default()),
@@ -287,6 +288,9 @@ impl Open {
                 Lost::Refused(class, message)
             }
             ServiceError::TransportSend(e) => {
+                if let Some(wanted) = connection.wants_login(e.error.as_ref()) {
+                    return Lost::NotSent(wanted);
+                }
                 let never = e.error.downcast_ref::<WireError>().map_or_else(|| never_arrived(e.error.as_ref()), |wire| !wire.sent);
                 let reason = innermost(e.error.as_ref());
                 if never { Lost::NotSent(reason) } else { Lost::Connection(format!("the connection failed: {reason}")) }

@@ -21,8 +21,10 @@ use tokio::{
 
 use super::{
     ConnectError,
+    auth::Challenge,
+    error::Login,
     handler::{Ask, Handler, Shared},
-    http::{HttpSpec, innermost},
+    http::{HttpSpec, challenge, innermost},
     pins::Guard,
     process::{Process, ProcessSpec},
     watch::Watched,
@@ -85,6 +87,8 @@ pub struct Connection {
     session: Mutex<Option<Arc<Session>>>,
     /// The last failure to connect, and when it was.
     failed: StdMutex<Option<(Instant, ConnectError)>>,
+    /// What the server said when it last wanted authorization.
+    challenged: StdMutex<Option<Challenge>>,
     /// Ends an attempt to connect when the connection is closed meanwhile.
     closing: Notify,
 }
@@ -144,7 +148,15 @@ impl Session {
 impl Connection {
     /// Names a server and where it is. Nothing is started before the first use.
     pub fn new(name: ServerName, endpoint: Endpoint, options: ConnectOptions) -> Arc<Self> {
-        Arc::new(Self { name, endpoint, options, session: Mutex::new(None), failed: StdMutex::new(None), closing: Notify::new() })
+        Arc::new(Self {
+            name,
+            endpoint,
+            options,
+            session: Mutex::new(None),
+            failed: StdMutex::default(),
+            challenged: StdMutex::default(),
+            closing: Notify::new(),
+        })
     }
 
     /// Connects to a server at the other end of a stream. Once lost, it cannot be made anew.
@@ -188,6 +200,31 @@ impl Connection {
         };
         let stderr = session.process.as_ref().map(Process::stderr).unwrap_or_default();
         (stderr, session.ledger.as_ref().map_or(0, |l| l.noise().0))
+    }
+
+    /// What the server said when it last wanted authorization, if it ever did.
+    pub fn challenge(&self) -> Option<Challenge> {
+        self.challenged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, spec: &HttpSpec, challenge: Option<Challenge>) {
+        let Some(challenge) = challenge else { return };
+        if let Some(auth) = spec.login() {
+            auth.tokens.want(&challenge.scopes);
+        }
+        *self.challenged.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge);
+    }
+
+    /// If an error of a call is a demand for authorization: what the person has to do.
+    pub(super) fn wants_login(&self, error: &(dyn std::error::Error + 'static)) -> Option<String> {
+        let Endpoint::Http(spec) = &self.endpoint else { return None };
+        let challenge = challenge(error, &spec.url)?;
+        let words = challenge.words();
+        self.remember(spec, Some(challenge));
+        Some(match spec.login() {
+            Some(_) => format!("{words}; run `swell servers login {}`", self.name),
+            None => format!("{words}, and does not take what is configured for it"),
+        })
     }
 
     /// Counts changes that make kept types stale: the server said that its tools changed, or was connected anew.
@@ -320,8 +357,8 @@ impl Connection {
                     Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
                 }
                 Endpoint::Http(spec) => {
-                    let transport = spec.transport(&self.name)?;
-                    Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
+                    let served = tokio::time::timeout_at(deadline, spec.serve(&self.name, serving, mode)).await;
+                    served.map_or_else(|elapsed| Ok(Err(elapsed)), |result| result.map(Ok))
                 }
             }
         };
@@ -349,7 +386,10 @@ impl Connection {
         if let Endpoint::Http(spec) = &self.endpoint {
             let url = spec.shown();
             if error.is_authorization_required() || error.auth_challenge().is_some() {
-                return ConnectError::Auth { server, url, challenge: error.auth_challenge().map(|c| clean_line(c, 300)) };
+                let challenge = challenge(&error, &spec.url);
+                self.remember(spec, challenge.clone());
+                let login = if spec.login().is_some() { Login::Needed } else { Login::Fixed };
+                return ConnectError::Auth { server, url, challenge, login };
             }
             return ConnectError::Http { server, url, reason: handshake_words(&error) };
         }

@@ -15,14 +15,15 @@ use rmcp::{
     ClientHandler, ErrorData, RoleClient,
     model::{
         ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
-        ElicitationAction, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
-        ProtocolVersion, ResourceUpdatedNotificationParam,
+        ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
+        ProtocolVersion, ResourceUpdatedNotificationParam, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext},
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, broadcast};
 
+use super::form::Form;
 use crate::domain::{Properties, ServerName, text::clean};
 
 /// How many questions of one server may wait for the person; more are declined.
@@ -42,10 +43,44 @@ pub struct Question {
 /// What a question wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wanted {
-    /// Values for a form; a JSON Schema of an object of primitive values.
-    Form(Value),
+    /// Values for a form.
+    Form(Form),
     /// That the person opens a page by themselves. Never opened without consent.
-    Url(String),
+    Url(Page),
+}
+
+/// A page that a server wants the person to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The whole address, as it would be opened: ASCII only, so that no letter looks like another one.
+    pub url: String,
+    /// Its host, for the person to look at.
+    pub host: String,
+    /// What should make the person think: a host in another script, no encryption, a bare address.
+    pub warnings: Vec<&'static str>,
+}
+
+impl Page {
+    /// Takes an address apart. Only web pages without a user or password in their address are pages.
+    fn parse(url: &str) -> Option<Self> {
+        let parsed = reqwest::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.as_str().len() > 4000 {
+            return None;
+        }
+        let host = parsed.host_str()?.to_owned();
+        let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        let mut warnings = Vec::new();
+        if host.split('.').any(|label| label.starts_with("xn--")) {
+            warnings.push("the name of this host has letters of another script, which may look like others");
+        }
+        if parsed.scheme() == "http" && !local {
+            warnings.push("the page is not encrypted");
+        }
+        if !local && host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok() {
+            warnings.push("the host is a bare address");
+        }
+        Some(Self { url: parsed.as_str().to_owned(), host, warnings })
+    }
 }
 
 /// What the person said.
@@ -124,15 +159,33 @@ impl Handler {
         }
         let (message, wanted) = match request {
             ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } => {
-                (message, Wanted::Form(serde_json::to_value(requested_schema).unwrap_or_default()))
+                let schema = serde_json::to_value(requested_schema).unwrap_or_default();
+                (message, Form::parse(&schema).map(Wanted::Form))
             }
-            ElicitRequestParams::UrlElicitationParams { message, url, .. } => (message, Wanted::Url(clean(&url, 2000))),
+            ElicitRequestParams::UrlElicitationParams { message, url, .. } => {
+                (message, Page::parse(&url).map(Wanted::Url).ok_or_else(|| "it is no web page".to_owned()))
+            }
             _ => return ElicitResult::new(ElicitationAction::Cancel),
+        };
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(reason) => {
+                tracing::warn!(server = %self.server, %reason, "a question that cannot be shown");
+                return ElicitResult::new(ElicitationAction::Cancel);
+            }
         };
         let _waiting = Counted::new(&self.shared.asking);
         let _one = self.shared.one_question.lock().await;
-        match ask.ask(Question { server: self.server.clone(), message: clean(&message, 2000), wanted }).await {
-            Answer::Accept(values) => ElicitResult::new(ElicitationAction::Accept).with_content(Value::Object(values)),
+        match ask.ask(Question { server: self.server.clone(), message: clean(&message, 2000), wanted: wanted.clone() }).await {
+            Answer::Accept(values) => match &wanted {
+                Wanted::Form(form) if form.check(&values).is_ok() => {
+                    ElicitResult::new(ElicitationAction::Accept).with_content(Value::Object(values))
+                }
+                // Whoever fills in the form has not filled it in.
+                Wanted::Form(_) => ElicitResult::new(ElicitationAction::Cancel),
+                // The consent to open a page; what happens there is not ours to know.
+                Wanted::Url(_) => ElicitResult::new(ElicitationAction::Accept),
+            },
             Answer::Decline => ElicitResult::new(ElicitationAction::Decline),
             Answer::Cancel => ElicitResult::new(ElicitationAction::Cancel),
         }
@@ -160,7 +213,9 @@ impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
         let mut capabilities = ClientCapabilities::default();
         if self.ask.is_some() {
-            capabilities = ClientCapabilities::builder().enable_elicitation().build();
+            capabilities.elicitation = Some(
+                ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()),
+            );
         }
         ClientConfig::new(capabilities, Implementation::new("swell", env!("CARGO_PKG_VERSION")))
             // rmcp's default names 2026-07-28, which has no `initialize`; a strict older server refuses that.
