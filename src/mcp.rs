@@ -38,7 +38,11 @@ pub mod pins;
 
 pub mod process;
 
+mod raw;
+
 pub mod reply;
+
+mod task;
 
 pub mod tools;
 

@@ -16,6 +16,8 @@ use crate::{
 
 mod add;
 
+pub mod login;
+
 mod review;
 
 pub use add::{Added, add, plan_to_add};

@@ -27,6 +27,12 @@ pub fn world_folder(data: &Path) -> PathBuf {
     data.join("sandbox")
 }
 
+/// The folders that a server is told of. None unless the configuration names some: many servers may do more in them than elsewhere.
+pub(super) fn roots(setting: &ServerSetting, parts: &Parts) -> Vec<PathBuf> {
+    let here = parts.config.project.clone().unwrap_or_default();
+    setting.roots.iter().map(|root| here.join(root)).collect()
+}
+
 /// The error is boxed because it is large and rare.
 pub(super) fn endpoint(
     name: &ServerName,

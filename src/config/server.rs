@@ -29,6 +29,9 @@ pub struct ServerSetting {
     /// HTTP headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Folders that the server is told of as its roots; a relative one is below the project's folder.
+    #[serde(default)]
+    pub roots: Vec<std::path::PathBuf>,
     /// How a person logs in at it, where its own metadata does not say enough.
     #[serde(default)]
     pub oauth: OauthSetting,
@@ -68,6 +71,7 @@ impl Default for ServerSetting {
             env: BTreeMap::new(),
             url: None,
             headers: BTreeMap::new(),
+            roots: Vec::new(),
             oauth: OauthSetting::default(),
             start_timeout: start_timeout(),
         }

@@ -8,6 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use rmcp::transport::auth::{AuthClient, AuthError, AuthorizationManager, OAuthClientConfig, WWWAuthenticateParams};
 use secrecy::SecretString;
 
+use super::raw::RawClient;
 use crate::domain::text::clean_line;
 
 mod callback;
@@ -18,7 +19,7 @@ mod login;
 
 mod tokens;
 
-pub use error::LoginError;
+pub use error::{LoginError, Trouble};
 pub use login::{Asked, Login};
 pub use tokens::Tokens;
 
@@ -47,7 +48,7 @@ impl AuthSpec {
 
     /// An HTTP client that adds the token, if there is one. Nothing is asked of the network: what was found at the login still holds,
     /// so that a server cannot send a refresh token to another place later.
-    pub(super) async fn client(&self, plain: reqwest::Client) -> Result<AuthClient<reqwest::Client>, AuthError> {
+    pub(super) async fn client(&self, plain: RawClient) -> Result<AuthClient<RawClient>, AuthError> {
         let kept = self.tokens.read()?;
         let resource = kept.as_ref().map_or(self.tokens.url(), |kept| kept.resource.as_str());
         let mut manager = manager(resource).await?;

@@ -18,6 +18,7 @@ use super::{
     handler::Counted,
     http::{innermost, never_arrived},
     reply::{Decoded, Reply, decode, rpc_error},
+    task::{Task, older_request},
     wire::{Ledger, WireError},
 };
 use crate::domain::{Properties, ToolName};
@@ -38,7 +39,7 @@ pub enum Effect {
 }
 
 /// Why there is no result of one attempt.
-enum Lost {
+pub(super) enum Lost {
     /// No byte of it reached the server, and none ever will.
     NotSent(String),
     /// The connection was lost after it was sent.
@@ -130,11 +131,18 @@ impl Connection {
     ) -> Result<Reply, Lost> {
         let mut params = CallToolRequestParams::new(tool.as_str().to_owned()).with_arguments(arguments.clone());
         for _ in 0..MAX_ROUNDS {
-            let required = match once(self, session, params.clone(), control, deadline).await? {
+            let as_task = session.calls_as_task(tool.as_str());
+            let request = if as_task {
+                older_request(tool.as_str(), &Value::Object(arguments.clone()))
+            } else {
+                ClientRequest::CallToolRequest(Request::new(params.clone()))
+            };
+            let result = once(self, session, request, control, deadline).await?;
+            if let Some(task) = Task::of(&result, as_task) {
+                return self.follow(session, task, control, deadline).await;
+            }
+            let required = match result {
                 ServerResult::InputRequiredResult(required) => required,
-                ServerResult::CreateTaskResult(_) => {
-                    return Err(Lost::Unusable("it answered with a task, which it was not offered".to_owned()));
-                }
                 other => {
                     let raw = serde_json::to_value(&other).map_err(|e| Lost::Unusable(e.to_string()))?;
                     return match decode(&raw) {
@@ -170,10 +178,10 @@ pub(crate) fn unusable(connection: &Connection, tool: &ToolName, effect: Effect,
 }
 
 /// One message out, one answer in.
-async fn once(
+pub(super) async fn once(
     connection: &Connection,
     session: &Arc<Session>,
-    params: CallToolRequestParams,
+    request: ClientRequest,
     control: &CallControl,
     deadline: Instant,
 ) -> Result<ServerResult, Lost> {
@@ -181,7 +189,6 @@ async fn once(
     let _in_flight = Counted::new(&shared.in_flight);
     // Before the call is sent: a very early notification counts too.
     let mut progress = shared.progress.subscribe();
-    let request = ClientRequest::CallToolRequest(Request::new(params));
     let mut idle_end = Instant::now() + control.idle;
     // Until there is a handle, the message was not even handed to the connection.
     let handle = tokio::select! {

@@ -4,6 +4,8 @@
 //! is not decided here but in `mcp/call`.
 
 use std::{
+    collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, Mutex as StdMutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -24,9 +26,11 @@ use super::{
     auth::Challenge,
     error::Login,
     handler::{Ask, Handler, Shared},
-    http::{HttpSpec, challenge, innermost},
+    http::{HttpSpec, cause, challenge, innermost},
     pins::Guard,
     process::{Process, ProcessSpec},
+    raw::Raw,
+    tools::Tool,
     watch::Watched,
     wire::{Ledger, LineTransport},
 };
@@ -58,11 +62,13 @@ pub struct ConnectOptions {
     pub ask: Option<Arc<dyn Ask>>,
     /// What its tools must be, if a person has reviewed them.
     pub guard: Option<Arc<Guard>>,
+    /// Folders that the server is told of when it asks for its roots.
+    pub roots: Vec<PathBuf>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None, guard: None }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new() }
     }
 }
 
@@ -101,6 +107,9 @@ pub(crate) struct Session {
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) process: Option<Process>,
     pub(crate) watched: Watched,
+    pub(crate) raw: Arc<Raw>,
+    /// The tools that this server wants to have called as tasks (up to 2025-11-25); known after its tools were listed.
+    as_tasks: StdMutex<BTreeSet<String>>,
     client: Mutex<Option<RunningService<RoleClient, Handler>>>,
 }
 
@@ -111,6 +120,21 @@ impl Session {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.peer.is_transport_closed()
+    }
+
+    /// Remembers which tools must be called as tasks, if the server is one of the older ones that take such calls.
+    pub(super) fn learn_tasks(&self, tools: &[Tool]) {
+        let offers = self.peer.peer_info().and_then(|i| serde_json::to_value(&i.capabilities).ok());
+        if self.is_modern() || offers.is_none_or(|o| o.pointer("/tasks/requests/tools/call").is_none()) {
+            return;
+        }
+        let required = tools.iter().filter(|t| t.definition.pointer("/execution/taskSupport").is_some_and(|s| s == "required"));
+        *self.as_tasks.lock().unwrap_or_else(PoisonError::into_inner) = required.map(|t| t.name.to_string()).collect();
+    }
+
+    /// Whether a tool must be called as a task of the older form.
+    pub(super) fn calls_as_task(&self, tool: &str) -> bool {
+        self.as_tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
     }
 
     /// Whether the server speaks 2026-07-28 or newer.
@@ -171,6 +195,11 @@ impl Connection {
     /// The name under which the server is registered.
     pub fn name(&self) -> &ServerName {
         &self.name
+    }
+
+    /// Where the server is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Makes the connection now, if there is none.
@@ -239,6 +268,8 @@ impl Connection {
     pub async fn close(&self) {
         self.closing.notify_waiters();
         let session = self.session.lock().await.take();
+        // What failed before may have been put right: the next use tries at once.
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = session {
             session.close().await;
         }
@@ -330,9 +361,10 @@ impl Connection {
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {
-        let handler = Handler::new(self.name.clone(), self.options.ask.clone());
+        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), &self.options.roots);
         let serving = handler.clone();
         let (mut process, mut ledger) = (None, None);
+        let raw = Arc::<Raw>::default();
         let started = async {
             match &self.endpoint {
                 Endpoint::Process(spec) => {
@@ -342,7 +374,7 @@ impl Connection {
                         reason: e.to_string(),
                     })?;
                     process = Some(child);
-                    let transport = LineTransport::new(reader, writer, ledger.insert(Arc::<Ledger>::default()).clone());
+                    let transport = LineTransport::new(reader, writer, ledger.insert(Arc::<Ledger>::default()).clone(), raw.clone());
                     Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
                 }
                 Endpoint::Local(factory) => {
@@ -353,11 +385,11 @@ impl Connection {
                     })?;
                     let (reader, writer) = tokio::io::split(stream);
                     let ledger = ledger.insert(Arc::<Ledger>::default()).clone();
-                    let transport = LineTransport::new(Box::new(reader), Box::new(writer), ledger);
+                    let transport = LineTransport::new(Box::new(reader), Box::new(writer), ledger, raw.clone());
                     Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
                 }
                 Endpoint::Http(spec) => {
-                    let served = tokio::time::timeout_at(deadline, spec.serve(&self.name, serving, mode)).await;
+                    let served = tokio::time::timeout_at(deadline, spec.serve(&self.name, serving, mode, raw.clone())).await;
                     served.map_or_else(|elapsed| Ok(Err(elapsed)), |result| result.map(Ok))
                 }
             }
@@ -368,10 +400,10 @@ impl Connection {
                 let peer = client.peer().clone();
                 // By default rmcp answers from its cache when the server fails: drift and health would be what once was.
                 peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
-                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), client: Mutex::new(Some(client)) })
+                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), raw, as_tasks: StdMutex::default(), client: Mutex::new(Some(client)) })
             }
             Ok(Ok(Err(error))) => {
-                let other = other_lifecycle(&error);
+                let other = other_lifecycle(&error, &self.endpoint);
                 Err(Failed { error: self.explain_handshake(error, process.as_ref(), ledger.as_deref()).await, other })
             }
             Ok(Err(_)) => {
@@ -386,7 +418,7 @@ impl Connection {
         if let Endpoint::Http(spec) = &self.endpoint {
             let url = spec.shown();
             if error.is_authorization_required() || error.auth_challenge().is_some() {
-                let challenge = challenge(&error, &spec.url);
+                let challenge = challenge(cause(&error), &spec.url);
                 self.remember(spec, challenge.clone());
                 let login = if spec.login().is_some() { Login::Needed } else { Login::Fixed };
                 return ConnectError::Auth { server, url, challenge, login };
@@ -435,13 +467,19 @@ fn handshake_words(error: &ClientInitializeError) -> String {
         | ClientInitializeError::ConflictInitResponseId(..)
         | ClientInitializeError::UncorrelatedErrorResponse { .. } => "the answer is no MCP handshake".to_owned(),
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => handshake_words(fallback),
-        other => innermost(other),
+        other => innermost(cause(other)),
     }
 }
 
 /// The handshake to try on a new connection after one failed, if its words say that the other era would be understood.
-fn other_lifecycle(error: &ClientInitializeError) -> Option<ClientLifecycleMode> {
+fn other_lifecycle(error: &ClientInitializeError, endpoint: &Endpoint) -> Option<ClientLifecycleMode> {
     match error {
+        // Older servers answer the question of the new era with anything at all, an empty result among it.
+        ClientInitializeError::ExpectedInitResponse(_) | ClientInitializeError::ExpectedInitResult(_)
+            if matches!(endpoint, Endpoint::Http(_)) =>
+        {
+            Some(ClientLifecycleMode::Initialize)
+        }
         ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. }
             if server_supported.iter().any(ProtocolVersion::has_initialize) =>
         {

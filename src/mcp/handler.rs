@@ -1,13 +1,16 @@
 //! What a server may ask of us and tell us outside of replies: questions to the person, progress, changes.
 //!
-//! Nothing here lets a server steer: sampling is refused, there are no roots, and a question reaches the person only while a call
+//! Nothing here lets a server steer: sampling is refused, roots are those of the configuration, and a question reaches the person only while a call
 //! to that server is in flight, one at a time.
 
 #![expect(deprecated, reason = "servers still ask for sampling and roots, and must get a clear answer")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -16,7 +19,7 @@ use rmcp::{
     model::{
         ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
         ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
-        ProtocolVersion, ResourceUpdatedNotificationParam, UrlElicitationCapability,
+        ProtocolVersion, ResourceUpdatedNotificationParam, Root, RootsCapabilities, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext},
 };
@@ -62,7 +65,7 @@ pub struct Page {
 
 impl Page {
     /// Takes an address apart. Only web pages without a user or password in their address are pages.
-    fn parse(url: &str) -> Option<Self> {
+    pub fn parse(url: &str) -> Option<Self> {
         let parsed = reqwest::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
         if !parsed.username().is_empty() || parsed.password().is_some() || parsed.as_str().len() > 4000 {
             return None;
@@ -115,6 +118,7 @@ pub enum Notice {
 pub(crate) struct Handler {
     server: ServerName,
     ask: Option<Arc<dyn Ask>>,
+    roots: Arc<[Root]>,
     shared: Arc<Shared>,
 }
 
@@ -134,7 +138,7 @@ pub(crate) struct Shared {
 }
 
 impl Handler {
-    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>) -> Self {
+    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>, roots: &[PathBuf]) -> Self {
         static LIVES: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
             life: LIVES.fetch_add(1, Ordering::Relaxed),
@@ -145,7 +149,12 @@ impl Handler {
             epoch: AtomicU64::new(0),
             one_question: Mutex::new(()),
         };
-        Self { server, ask, shared: Arc::new(shared) }
+        let roots = roots.iter().filter_map(|folder| {
+            let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            let root = Root::new(reqwest::Url::from_directory_path(folder).ok()?.to_string());
+            Some(name.into_iter().fold(root, |root, name| root.with_name(name)))
+        });
+        Self { server, ask, roots: roots.collect(), shared: Arc::new(shared) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -200,7 +209,7 @@ impl Handler {
                     self.ask.as_ref()?;
                     serde_json::to_value(self.answer(request.params).await)
                 }
-                InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(Vec::new())),
+                InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(self.roots.to_vec())),
                 _ => return None,
             };
             answers.insert(key, answer.ok()?);
@@ -211,11 +220,15 @@ impl Handler {
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        let mut capabilities = ClientCapabilities::default();
+        // A server of the new era may answer a call with a task; the older ones do not know the word and pass over it.
+        let mut capabilities = ClientCapabilities::builder().enable_tasks().build();
         if self.ask.is_some() {
             capabilities.elicitation = Some(
                 ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()),
             );
+        }
+        if !self.roots.is_empty() {
+            capabilities.roots = Some(RootsCapabilities::default());
         }
         ClientConfig::new(capabilities, Implementation::new("swell", env!("CARGO_PKG_VERSION")))
             // rmcp's default names 2026-07-28, which has no `initialize`; a strict older server refuses that.
@@ -231,7 +244,7 @@ impl ClientHandler for Handler {
     }
 
     async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
-        Ok(ListRootsResult::new(Vec::new()))
+        Ok(ListRootsResult::new(self.roots.to_vec()))
     }
 
     async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {

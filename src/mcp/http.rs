@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Once,
+    sync::{Arc, Once},
     time::Duration,
 };
 
@@ -13,7 +13,7 @@ use rmcp::{
     service::{ClientInitializeError, RunningService},
     transport::{
         StreamableHttpClientTransport,
-        streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
+        streamable_http_client::{AuthRequiredError, InsufficientScopeError, StreamableHttpClientTransportConfig, StreamableHttpError},
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -22,6 +22,7 @@ use super::{
     ConnectError,
     auth::{AuthSpec, Challenge},
     handler::Handler,
+    raw::{Raw, RawClient},
     wire::MAX_LINE,
 };
 use crate::domain::{ServerName, text::clean_line};
@@ -69,10 +70,11 @@ impl HttpSpec {
         server: &ServerName,
         handler: Handler,
         mode: ClientLifecycleMode,
+        raw: Arc<Raw>,
     ) -> Result<Result<RunningService<RoleClient, Handler>, ClientInitializeError>, ConnectError> {
         let fail = |reason: String| ConnectError::Http { server: server.clone(), url: self.shown(), reason };
         let config = self.config(server)?;
-        let client = client().map_err(|e| fail(e.to_string()))?;
+        let client = RawClient::new(client().map_err(|e| fail(e.to_string()))?, raw);
         match self.login() {
             None => Ok(handler.serve_with_lifecycle(StreamableHttpClientTransport::with_client(client, config), mode).await),
             Some(auth) => {
@@ -196,11 +198,22 @@ pub(crate) fn never_arrived(error: &(dyn std::error::Error + 'static)) -> bool {
 pub(crate) fn challenge(error: &(dyn std::error::Error + 'static), url: &str) -> Option<Challenge> {
     let mut current = Some(error);
     while let Some(e) = current {
-        match e.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
-            Some(StreamableHttpError::AuthRequired(e)) => return Some(Challenge::new(&e.www_authenticate_header, url, false)),
-            Some(StreamableHttpError::InsufficientScope(e)) => return Some(Challenge::new(&e.www_authenticate_header, url, true)),
-            _ => current = e.source(),
+        if let Some(e) = e.downcast_ref::<AuthRequiredError>() {
+            return Some(Challenge::new(&e.www_authenticate_header, url, false));
         }
+        if let Some(e) = e.downcast_ref::<InsufficientScopeError>() {
+            return Some(Challenge::new(&e.www_authenticate_header, url, true));
+        }
+        current = e.source();
     }
     None
+}
+
+/// What a failed handshake is about, where rmcp's own words hide it.
+pub(crate) fn cause(error: &ClientInitializeError) -> &(dyn std::error::Error + 'static) {
+    match error {
+        ClientInitializeError::TransportError { error, .. } => error.error.as_ref(),
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => cause(fallback),
+        other => other,
+    }
 }

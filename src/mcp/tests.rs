@@ -4,4 +4,5 @@ mod calls;
 mod connecting;
 mod native;
 mod process;
+mod tasks;
 mod watching;

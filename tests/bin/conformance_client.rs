@@ -22,7 +22,10 @@ use swell::{
 };
 
 /// How often the person logs in before they have enough of it.
-const PATIENCE: usize = 4;
+const PATIENCE: usize = 3;
+
+/// What Swell says when a person has to log in.
+const LOGIN: &str = "swell servers login";
 
 /// What the suite says besides the URL.
 #[derive(Debug, Default, Deserialize)]
@@ -107,7 +110,12 @@ impl Client {
             }
         }
         eprintln!("connected: {:?}", self.connection.info().await);
-        let tools = self.connection.tools().await?;
+        let tools = loop {
+            match self.connection.tools().await {
+                Err(CallError::NotSent { reason, .. }) if reason.contains(LOGIN) => self.log_in().await?,
+                result => break result?,
+            }
+        };
         eprintln!("tools: {:?}, malformed: {:?}", tools.tools.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), tools.malformed);
         if !calls.is_empty() {
             for call in calls {
@@ -135,7 +143,7 @@ impl Client {
                     eprintln!("{tool}: {} {:?}", reply.text, reply.structured);
                     return Ok(());
                 }
-                Err(CallError::NotSent { reason, .. }) if reason.contains("swell servers login") => {
+                Err(CallError::NotSent { reason, .. }) if reason.contains(LOGIN) => {
                     eprintln!("{tool}: {reason}");
                     self.log_in().await?;
                 }

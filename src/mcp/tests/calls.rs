@@ -269,5 +269,5 @@ async fn a_question_reaches_the_person_only_if_there_is_one() {
     c.call(&toolname("ask"), none(), Effect::Change, &within(2000, 5000)).await.unwrap();
     assert_eq!(fake.seen("response")[1]["result"]["action"], "decline");
     let hello = &fake.seen("initialize")[1]["params"];
-    assert_eq!((&hello["capabilities"], &hello["protocolVersion"]), (&json!({}), &json!("2025-11-25")));
+    assert_eq!((hello["capabilities"].get("elicitation"), &hello["protocolVersion"]), (None, &json!("2025-11-25")));
 }

@@ -156,7 +156,7 @@ fn modern(ask: Option<Arc<dyn Ask>>) -> Arc<Connection> {
     Connection::new(
         server("modern"),
         Endpoint::Local(Arc::new(factory)),
-        ConnectOptions { timeout: Duration::from_secs(5), ask, guard: None },
+        ConnectOptions { timeout: Duration::from_secs(5), ask, ..ConnectOptions::default() },
     )
 }
 
