@@ -9,11 +9,11 @@ use secrecy::SecretString;
 
 use super::Parts;
 use crate::{
-    config::{Environment, ServerSetting},
+    config::{Environment, GrantSetting, ServerSetting},
     diagnostic::Diagnostic,
     domain::ServerName,
     mcp::{
-        auth::{AuthSpec, Tokens},
+        auth::{AuthSpec, Grant, Tokens},
         connection::Endpoint,
         http::HttpSpec,
         process::ProcessSpec,
@@ -74,6 +74,10 @@ pub(super) fn endpoint(
             client_metadata: filled(&setting.oauth.client_metadata)?,
             scopes: setting.oauth.scopes.clone(),
             redirect_port: setting.oauth.redirect_port,
+            grant: match setting.oauth.grant {
+                GrantSetting::Person => Grant::Person,
+                GrantSetting::ClientCredentials => Grant::Client,
+            },
         };
         return Ok(Endpoint::Http(HttpSpec { url, headers, bearer: None, auth: Some(auth) }));
     }

@@ -55,6 +55,20 @@ pub struct OauthSetting {
     pub scopes: Vec<String>,
     /// The port for the way back from the browser, where the registered client has a fixed one.
     pub redirect_port: Option<u16>,
+    /// Who logs in.
+    #[serde(default)]
+    pub grant: GrantSetting,
+}
+
+/// Who logs in at a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantSetting {
+    /// A person: `swell servers login`.
+    #[default]
+    Person,
+    /// Swell itself, with `client_id` and `client_secret`; for machines on which nobody is.
+    ClientCredentials,
 }
 
 fn start_timeout() -> u64 {

@@ -17,11 +17,23 @@ mod error;
 
 mod login;
 
+mod machine;
+
 mod tokens;
 
 pub use error::{LoginError, Trouble};
 pub use login::{Asked, Login};
 pub use tokens::Tokens;
+
+/// Who logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grant {
+    /// A person, in their browser.
+    #[default]
+    Person,
+    /// Swell itself, as a client with a secret.
+    Client,
+}
 
 /// How a server is authorized at, as far as the configuration says.
 #[derive(Debug, Clone)]
@@ -38,12 +50,22 @@ pub struct AuthSpec {
     pub scopes: Vec<String>,
     /// The port of the address to which the person is sent back; any free one if not set.
     pub redirect_port: Option<u16>,
+    /// Who logs in.
+    pub grant: Grant,
 }
 
 impl AuthSpec {
     /// A specification with nothing but a place for tokens.
     pub fn new(tokens: Arc<Tokens>) -> Self {
-        Self { tokens, client_id: None, client_secret: None, client_metadata: None, scopes: Vec::new(), redirect_port: None }
+        Self {
+            tokens,
+            client_id: None,
+            client_secret: None,
+            client_metadata: None,
+            scopes: Vec::new(),
+            redirect_port: None,
+            grant: Grant::Person,
+        }
     }
 
     /// An HTTP client that adds the token, if there is one. Nothing is asked of the network: what was found at the login still holds,

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     RoleClient,
-    model::{CallToolRequestParams, CancelledNotificationParam, ClientRequest, Request, RequestId, ServerResult},
+    model::{CallToolRequestParams, CancelledNotificationParam, ClientRequest, ElicitRequestParams, Request, RequestId, ServerResult},
     service::{Peer, PeerRequestOptions, RequestHandle, ServiceError},
 };
 use serde_json::Value;
@@ -50,7 +50,15 @@ pub(super) enum Lost {
     Unusable(String),
     /// Answered with a no.
     Refused(Refusal, String),
+    /// Answered with a no, until the person has been at these pages.
+    Pages(Vec<ElicitRequestParams>),
 }
+
+/// The error that says so (2025-11-25).
+const URL_ELICITATION_REQUIRED: i32 = -32042;
+
+/// How many such pages are shown for one call.
+const MAX_PAGES: usize = 4;
 
 impl Lost {
     fn word(&self) -> &'static str {
@@ -59,7 +67,7 @@ impl Lost {
             Lost::Connection(_) => "lost",
             Lost::GivenUp(_) => "given up",
             Lost::Unusable(_) => "unusable",
-            Lost::Refused(..) => "refused",
+            Lost::Refused(..) | Lost::Pages(_) => "refused",
         }
     }
 }
@@ -106,6 +114,10 @@ impl Connection {
         match (lost, effect) {
             (Lost::NotSent(reason), _) => CallError::NotSent { server, reason },
             (Lost::Refused(class, message), _) => CallError::Refused { server, tool, class, message },
+            (Lost::Pages(_), _) => {
+                let message = "it wants a page to be opened first, and nobody here does that".to_owned();
+                CallError::Refused { server, tool, class: Refusal::Denied, message }
+            }
             (Lost::Unusable(reason), effect) => unusable(self, &tool, effect, &reason),
             (Lost::Connection(reason) | Lost::GivenUp(reason), _) => CallError::Unknown { server, tool, reason },
         }
@@ -137,7 +149,10 @@ impl Connection {
             } else {
                 ClientRequest::CallToolRequest(Request::new(params.clone()))
             };
-            let result = once(self, session, request, control, deadline).await?;
+            let result = match once(self, session, request, control, deadline).await {
+                Err(Lost::Pages(pages)) => return Err(session.handler.show(pages.into_iter().take(MAX_PAGES)).await),
+                result => result?,
+            };
             if let Some(task) = Task::of(&result, as_task) {
                 return self.follow(session, task, control, deadline).await;
             }
@@ -290,6 +305,10 @@ impl Open {
         let broken = self.id.as_ref().and_then(|id| self.ledger.as_ref()?.broken(id));
         match error {
             _ if broken.is_some() => Lost::Unusable(broken.unwrap_or_default()),
+            ServiceError::McpError(e) if e.code.0 == URL_ELICITATION_REQUIRED => {
+                let pages = e.data.as_ref().and_then(|d| d.get("elicitations")).and_then(Value::as_array);
+                Lost::Pages(pages.into_iter().flatten().filter_map(|p| serde_json::from_value(p.clone()).ok()).collect())
+            }
             ServiceError::McpError(e) => {
                 let (class, message) = rpc_error(e.code.0, &e.message, e.data.as_ref());
                 Lost::Refused(class, message)

@@ -23,7 +23,7 @@ use tokio::{
 
 use super::{
     ConnectError,
-    auth::Challenge,
+    auth::{AuthSpec, Challenge},
     error::Login,
     handler::{Ask, Handler, Shared},
     http::{HttpSpec, cause, challenge, innermost},
@@ -250,7 +250,7 @@ impl Connection {
         let challenge = challenge(error, &spec.url)?;
         let words = challenge.words();
         self.remember(spec, Some(challenge));
-        Some(match spec.login() {
+        Some(match spec.person() {
             Some(_) => format!("{words}; run `swell servers login {}`", self.name),
             None => format!("{words}, and does not take what is configured for it"),
         })
@@ -321,7 +321,14 @@ impl Connection {
                 legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
             },
         };
-        let session = match self.attempt(first, deadline).await {
+        let mut tried = self.attempt(first.clone(), deadline).await;
+        if let (Err(Failed { error: ConnectError::Auth { challenge, .. }, .. }), Endpoint::Http(spec)) = (&tried, &self.endpoint)
+            && let Some(auth) = spec.machine()
+        {
+            self.log_in(spec, auth, challenge.as_ref(), deadline).await?;
+            tried = self.attempt(first, deadline).await;
+        }
+        let session = match tried {
             Ok(session) => session,
             Err(Failed { error, other: None }) => return Err(error),
             Err(Failed { error, other: Some(other) }) => {
@@ -330,6 +337,16 @@ impl Connection {
             }
         };
         self.admit(session).await
+    }
+
+    /// Gets a token without a person.
+    async fn log_in(&self, spec: &HttpSpec, auth: &AuthSpec, challenge: Option<&Challenge>, deadline: Instant) -> Result<(), ConnectError> {
+        let reason = match tokio::time::timeout_at(deadline, auth.obtain(challenge)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(e)) => e.to_string(),
+            Err(_) => format!("no token within {} s", self.options.timeout.as_secs_f64()),
+        };
+        Err(ConnectError::Http { server: self.name.clone(), url: spec.shown(), reason })
     }
 
     /// Before anything is asked of a reviewed server, its tools must be those that were reviewed.
@@ -420,7 +437,7 @@ impl Connection {
             if error.is_authorization_required() || error.auth_challenge().is_some() {
                 let challenge = challenge(cause(&error), &spec.url);
                 self.remember(spec, challenge.clone());
-                let login = if spec.login().is_some() { Login::Needed } else { Login::Fixed };
+                let login = if spec.person().is_some() { Login::Needed } else { Login::Fixed };
                 return ConnectError::Auth { server, url, challenge, login };
             }
             return ConnectError::Http { server, url, reason: handshake_words(&error) };

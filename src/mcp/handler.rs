@@ -26,7 +26,7 @@ use rmcp::{
 use serde_json::Value;
 use tokio::sync::{Mutex, broadcast};
 
-use super::form::Form;
+use super::{Refusal, call::Lost, form::Form};
 use crate::domain::{Properties, ServerName, text::clean};
 
 /// How many questions of one server may wait for the person; more are declined.
@@ -198,6 +198,22 @@ impl Handler {
             Answer::Decline => ElicitResult::new(ElicitationAction::Decline),
             Answer::Cancel => ElicitResult::new(ElicitationAction::Cancel),
         }
+    }
+
+    /// Shows pages that a server wants to have been visited before it does what it was asked. The call itself was refused: whether it is
+    /// made again is for whoever made it.
+    pub(super) async fn show(&self, pages: impl Iterator<Item = ElicitRequestParams>) -> Lost {
+        if self.ask.is_none() {
+            return Lost::Pages(Vec::new());
+        }
+        // The call is over, but it is what the server asks because of.
+        let _in_flight = Counted::new(&self.shared.in_flight);
+        for page in pages.filter(|p| matches!(p, ElicitRequestParams::UrlElicitationParams { .. })) {
+            if self.answer(page).await.action != ElicitationAction::Accept {
+                return Lost::Refused(Refusal::Denied, "it wants a page to be opened first, and you said no".to_owned());
+            }
+        }
+        Lost::Refused(Refusal::Denied, "it wants you to finish what you began in the browser; after that, do the same again".to_owned())
     }
 
     /// Answers what a server of 2026-07-28 wants to know before it goes on. `None` if that is nothing that we answer.

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     ConnectError,
-    auth::{AuthSpec, Challenge},
+    auth::{AuthSpec, Challenge, Grant},
     handler::Handler,
     raw::{Raw, RawClient},
     wire::MAX_LINE,
@@ -62,6 +62,16 @@ impl HttpSpec {
     pub fn login(&self) -> Option<&AuthSpec> {
         let fixed = self.bearer.is_some() || self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization"));
         self.auth.as_ref().filter(|_| !fixed)
+    }
+
+    /// The same where a person logs in.
+    pub fn person(&self) -> Option<&AuthSpec> {
+        self.login().filter(|auth| auth.grant == Grant::Person)
+    }
+
+    /// The same where Swell logs in by itself.
+    pub(super) fn machine(&self) -> Option<&AuthSpec> {
+        self.login().filter(|auth| auth.grant == Grant::Client)
     }
 
     /// Makes the handshake. The outer error is about what is configured, the inner one about the server.

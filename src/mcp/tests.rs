@@ -2,6 +2,7 @@
 
 mod calls;
 mod connecting;
+mod http;
 mod native;
 mod process;
 mod tasks;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     app::App,
-    config::Registered,
+    config::{GrantSetting, Registered},
     diagnostic::{Diagnostic, Explain, Failure},
     domain::{ServerName, text::clean_line},
     event::Event,
@@ -121,7 +121,7 @@ fn reach(app: &App, name: &str) -> Result<(std::sync::Arc<Connection>, AuthSpec)
     let row = row(app, name)?;
     let connection = app.connection_for_review(&row.entry)?;
     let auth = match connection.endpoint() {
-        Endpoint::Http(spec) => spec.login().cloned(),
+        Endpoint::Http(spec) => spec.person().cloned(),
         _ => None,
     };
     let Some(auth) = auth else { return Err(Failure::from(no_login(&row.entry))) };
@@ -150,6 +150,8 @@ fn row<'a>(app: &'a App, name: &str) -> Result<&'a Row, Failure> {
 fn no_login(entry: &Registered) -> Diagnostic {
     let why = if entry.setting.url.is_none() {
         "Only servers behind a URL have logins."
+    } else if entry.setting.oauth.grant == GrantSetting::ClientCredentials {
+        "Swell logs in at it by itself, as the configuration says (`grant`)."
     } else {
         "The configuration has an `Authorization` header for it, which a login would not replace."
     };

@@ -14,7 +14,7 @@ use swell::{
     domain::{ServerName, ToolName},
     mcp::{
         Answer, Ask, CallControl, CallError, ConnectError, ConnectOptions, Connection, Effect, Endpoint, Question, Wanted,
-        auth::{AuthSpec, Login, Tokens},
+        auth::{AuthSpec, Grant, Login, Tokens},
         http::HttpSpec,
         tools::Tool,
     },
@@ -83,6 +83,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().next_back().ok_or("the URL is missing")?;
     let context: Context = std::env::var("MCP_CONFORMANCE_CONTEXT").ok().and_then(|c| serde_json::from_str(&c).ok()).unwrap_or_default();
+    let scenario = std::env::var("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
     let folder = tempfile::tempdir()?;
     let name: ServerName = "suite".parse()?;
     let tokens = Arc::new(Tokens::new(folder.path(), name.clone(), &url, Redactor::default()));
@@ -90,6 +91,8 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         client_id: context.client_id,
         client_secret: context.client_secret.map(Into::into),
         client_metadata: Some("https://conformance-test.local/client-metadata.json".to_owned()),
+        // What an operator would have written into the configuration.
+        grant: if scenario.starts_with("auth/client-credentials") { Grant::Client } else { Grant::Person },
         ..AuthSpec::new(tokens)
     };
     let spec = HttpSpec { url, headers: Default::default(), bearer: None, auth: Some(auth.clone()) };

@@ -2,8 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 
-use serde_json::Value;
-
 use crate::support::{
     authorization::Both,
     env::{SWELL, TestEnv},
@@ -35,20 +33,18 @@ fn a_server_that_wants_authorization_says_how_to_give_it() {
     assert_eq!((both.count("GET /authorize"), both.count("POST /token")), (0, 0));
 
     // The page is shown, and the person opens it wherever they like.
-    let mut child = env.command(SWELL, &["servers", "login", "far", "--no-browser", "--json"]).spawn().unwrap();
-    let mut shown = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut child = env.command(SWELL, &["servers", "login", "far", "--no-browser"]).spawn().unwrap();
+    let mut shown = BufReader::new(child.stderr.take().unwrap()).lines();
     let page = loop {
         let line = shown.next().expect("it shows the page").unwrap();
-        let event: Value = serde_json::from_str(&line).unwrap();
-        if let Some(page) = event["text"].as_str().filter(|t| t.starts_with("http")) {
-            break page.to_owned();
+        if line.starts_with("http") {
+            break line;
         }
     };
     runtime.block_on(async { reqwest::get(page).await.unwrap() });
     let rest: Vec<String> = shown.map(|l| l.unwrap()).collect();
-    assert!(child.wait().unwrap().success(), "{rest:?}");
-    let outcome: Value = serde_json::from_str(rest.last().unwrap()).unwrap();
-    assert_eq!((outcome["outcome"].as_str(), outcome["scopes"][0].as_str()), (Some("logged in"), Some("read")));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stdout).as_ref()), (Some(0), "logged in at far with the rights read\n"), "{rest:?}");
 
     // Whatever is written from now on holds no token.
     let ran = env.swell(&["servers", "doctor", "far"]);

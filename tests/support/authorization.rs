@@ -115,6 +115,10 @@ impl World {
                 assert_eq!((&form["redirect_uri"], form["code"].as_str()), (&redirect, "the-code"));
                 scopes
             }
+            "client_credentials" => {
+                assert_eq!((form["client_id"].as_str(), form["client_secret"].as_str()), ("robot", "robot-secret"));
+                "read".to_owned()
+            }
             _ if self.refresh.as_ref() == form.get("refresh_token") => "read".to_owned(),
             _ => return ResponseTemplate::new(400).set_body_json(json!({"error": "invalid_grant"})),
         };

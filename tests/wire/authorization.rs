@@ -7,7 +7,7 @@ use swell::{
     domain::Properties,
     mcp::{
         CallControl, CallError, ConnectError, ConnectOptions, Connection, Effect, Endpoint,
-        auth::{AuthSpec, Challenge, Login, LoginError, Tokens, Trouble},
+        auth::{AuthSpec, Challenge, Grant, Login, LoginError, Tokens, Trouble},
         http::HttpSpec,
     },
     secret::Redactor,
@@ -199,4 +199,31 @@ async fn a_file_that_others_can_read_is_not_used_and_a_redirect_gets_no_token() 
     assert!(e.to_string().contains("it redirects to another origin"), "{e}");
     assert!(!here.received_requests().await.unwrap().is_empty());
     assert!(thief.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_logs_in_by_itself_and_again_when_its_token_has_ended() {
+    let (both, _mock) = Both::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let auth = AuthSpec {
+        client_id: Some("robot".into()),
+        client_secret: Some("robot-secret".to_owned().into()),
+        grant: Grant::Client,
+        ..spec(folder.path(), &both.url(), &Redactor::default())
+    };
+    let c = connection(&auth);
+    assert_eq!(call(&c, "look").await.unwrap(), "done");
+    assert_eq!((both.count("GET /authorize"), both.count("POST /register"), both.count("POST /token")), (0, 0, 1));
+
+    // Its token ends: that call was not done, and the next one has a new token.
+    both.world().tokens.clear();
+    let e = call(&c, "look").await.unwrap_err();
+    assert!(matches!(e, CallError::NotSent { .. }), "{e:?}");
+    assert_eq!(call(&c, "look").await.unwrap(), "done");
+    assert_eq!(both.count("POST /token"), 2);
+
+    let nameless = AuthSpec { client_id: None, ..auth };
+    let _ = nameless.tokens.forget();
+    let e = connection(&nameless).connect().await.unwrap_err();
+    assert!(e.to_string().contains("no `client_id`"), "{e}");
 }

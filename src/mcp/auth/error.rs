@@ -72,7 +72,7 @@ impl Trouble {
             }
             AuthError::CredentialStoreError(reason) => Trouble::Store(clean_line(&reason, 400)),
             AuthError::RegistrationFailed(reason) => Trouble::Registration(clean_line(&reason, 400)),
-            AuthError::TokenExchangeFailed(_) | AuthError::TokenRefreshFailed(_) | AuthError::TokenRefreshRejected(_) => {
+            AuthError::ClientCredentialsError(_) | AuthError::TokenExchangeFailed(_) | AuthError::TokenRefreshFailed(_) | AuthError::TokenRefreshRejected(_) => {
                 Trouble::Token(words(&error))
             }
             AuthError::DiscoveryRequestFailed { ref url, .. } => {

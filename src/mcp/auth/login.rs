@@ -164,7 +164,7 @@ async fn client(
 
 /// A page that is opened and a place to which codes are sent must be encrypted, unless they are on this machine or the server itself
 /// is not.
-fn check_endpoints(server: &str, metadata: &AuthorizationMetadata) -> Result<(), Trouble> {
+pub(super) fn check_endpoints(server: &str, metadata: &AuthorizationMetadata) -> Result<(), Trouble> {
     let plain = server.starts_with("http://");
     for endpoint in [Some(&metadata.authorization_endpoint), Some(&metadata.token_endpoint), metadata.registration_endpoint.as_ref()] {
         let Some(endpoint) = endpoint else { continue };
