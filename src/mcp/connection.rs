@@ -122,10 +122,10 @@ impl Session {
         self.peer.is_transport_closed()
     }
 
-    /// Remembers which tools must be called as tasks, if the server is one of the older ones that take such calls.
+    /// Remembers which tools must be called as tasks, if the server is one of the older ones.
     pub(super) fn learn_tasks(&self, tools: &[Tool]) {
-        let offers = self.peer.peer_info().and_then(|i| serde_json::to_value(&i.capabilities).ok());
-        if self.is_modern() || offers.is_none_or(|o| o.pointer("/tasks/requests/tools/call").is_none()) {
+        // rmcp does not keep the capability of the older form; a tool that must be a task on a server that takes none cannot be called at all.
+        if self.is_modern() {
             return;
         }
         let required = tools.iter().filter(|t| t.definition.pointer("/execution/taskSupport").is_some_and(|s| s == "required"));
@@ -417,7 +417,16 @@ impl Connection {
                 let peer = client.peer().clone();
                 // By default rmcp answers from its cache when the server fails: drift and health would be what once was.
                 peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
-                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), raw, as_tasks: StdMutex::default(), client: Mutex::new(Some(client)) })
+                Ok(Session {
+                    peer,
+                    handler,
+                    ledger,
+                    process,
+                    watched: Watched::default(),
+                    raw,
+                    as_tasks: StdMutex::default(),
+                    client: Mutex::new(Some(client)),
+                })
             }
             Ok(Ok(Err(error))) => {
                 let other = other_lifecycle(&error, &self.endpoint);

@@ -90,7 +90,8 @@ impl Form {
         if properties.len() > MAX_FIELDS {
             return Err(format!("the form has more than {MAX_FIELDS} fields"));
         }
-        let required: Vec<&str> = schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let fields = properties.iter().map(|(name, field)| Field::parse(name, field, required.contains(&name.as_str())));
         Ok(Self { fields: fields.collect::<Result<_, _>>()? })
     }
@@ -186,9 +187,13 @@ impl Field {
                 _ => None,
             },
             Kind::One(choices) => pick(choices, typed),
-            Kind::Some { choices, .. } => {
-                typed.split(',').map(str::trim).filter(|w| !w.is_empty()).map(|w| pick(choices, w)).collect::<Option<Vec<_>>>().map(Value::Array)
-            }
+            Kind::Some { choices, .. } => typed
+                .split(',')
+                .map(str::trim)
+                .filter(|w| !w.is_empty())
+                .map(|w| pick(choices, w))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Array),
         };
         let value = value.ok_or_else(|| self.wanted())?;
         self.check(&value).map(|()| value)
@@ -289,7 +294,12 @@ mod tests {
 
     #[test]
     fn what_is_no_flat_form_is_refused() {
-        for field in [json!({"type": "object"}), json!({"type": "array", "items": {"type": "string"}}), json!({}), json!({"type": "string", "enum": []})] {
+        for field in [
+            json!({"type": "object"}),
+            json!({"type": "array", "items": {"type": "string"}}),
+            json!({}),
+            json!({"type": "string", "enum": []}),
+        ] {
             assert!(Form::parse(&json!({"properties": {"x": field}})).is_err(), "{field}");
         }
         assert!(Form::parse(&json!({"type": "object"})).is_err());

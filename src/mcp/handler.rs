@@ -18,8 +18,9 @@ use rmcp::{
     ClientHandler, ErrorData, RoleClient,
     model::{
         ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
-        ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
-        ProtocolVersion, ResourceUpdatedNotificationParam, Root, RootsCapabilities, UrlElicitationCapability,
+        ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult,
+        InputResponses, ListRootsResult, ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam, Root,
+        RootsCapabilities, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext},
 };
@@ -239,9 +240,8 @@ impl ClientHandler for Handler {
         // A server of the new era may answer a call with a task; the older ones do not know the word and pass over it.
         let mut capabilities = ClientCapabilities::builder().enable_tasks().build();
         if self.ask.is_some() {
-            capabilities.elicitation = Some(
-                ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()),
-            );
+            capabilities.elicitation =
+                Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()));
         }
         if !self.roots.is_empty() {
             capabilities.roots = Some(RootsCapabilities::default());

@@ -108,7 +108,9 @@ impl Connection {
             let state = match asked {
                 Ok(result) => serde_json::to_value(&result).map_err(|e| Lost::Unusable(e.to_string()))?,
                 // That the question about it is lost says nothing about the task.
-                Err(Lost::Refused(_, message)) => return Err(Lost::GivenUp(format!("the server knows nothing of its task any more: {message}"))),
+                Err(Lost::Refused(_, message)) => {
+                    return Err(Lost::GivenUp(format!("the server knows nothing of its task any more: {message}")));
+                }
                 Err(Lost::NotSent(reason)) => return Err(Lost::Connection(reason)),
                 Err(lost) => {
                     cancel(session, &task).await;

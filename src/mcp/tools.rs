@@ -170,9 +170,7 @@ impl Connection {
             // As they came, where that is known; rmcp takes out those whose headers would lie about their arguments.
             let tools = match raw {
                 Some(Value::Array(raw)) if raw.len() == understood.len() => raw,
-                Some(Value::Array(raw)) => {
-                    raw.into_iter().filter(|r| understood.iter().any(|u| u.get("name") == r.get("name"))).collect()
-                }
+                Some(Value::Array(raw)) => raw.into_iter().filter(|r| understood.iter().any(|u| u.get("name") == r.get("name"))).collect(),
                 _ => understood,
             };
             for definition in tools {

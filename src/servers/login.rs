@@ -54,12 +54,8 @@ pub async fn login(app: &App, name: &str, scopes: &[String], browser: Browser) -
     }
     let login = Login::begin(&auth, challenge.as_ref(), scopes).await.map_err(|e| Failure::from(e.explain()))?;
     let asked = login.asked().clone();
-    let outcome = |outcome, scopes| LoginOutcome {
-        server: asked.server.clone(),
-        outcome,
-        scopes,
-        file: auth.tokens.path().display().to_string(),
-    };
+    let outcome =
+        |outcome, scopes| LoginOutcome { server: asked.server.clone(), outcome, scopes, file: auth.tokens.path().display().to_string() };
     let rights = if asked.scopes.is_empty() { "what the server gives by itself".to_owned() } else { asked.scopes.join(" ") };
     let issuer = if asked.issuer.is_empty() { &asked.host } else { &asked.issuer };
     let why = format!(

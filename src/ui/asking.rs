@@ -22,7 +22,11 @@ impl Terminal {
     pub(super) async fn fill_in(&self, question: &Question, form: &Form) -> Answer {
         let mut page = guest(question, &self.style());
         let fields: Vec<String> = form.fields.iter().map(|f| f.title.clone()).collect();
-        page.flow(Line::of(Tone::Dim, &format!("It wants to know: {}. Do not give it passwords or keys.", fields.join(", "))), &self.style(), 2);
+        page.flow(
+            Line::of(Tone::Dim, &format!("It wants to know: {}. Do not give it passwords or keys.", fields.join(", "))),
+            &self.style(),
+            2,
+        );
         self.write(&page.render(&self.style()));
         match self.pressed("Answer it? [y]es  [n]o, and it may know that  [c]ancel: ").await {
             'y' => {}

@@ -145,7 +145,9 @@ fn answers_garbage_in_the_middle_and_harms_no_other() {
 #[test]
 fn never_answers() {
     let env = TestEnv::new();
-    env.configure("[servers.docker]\ncommand = \"/bin/sleep\"\nargs = [\"600\"]\nstart_timeout = 1\n[servers.opnsense]\nsandbox = \"opnsense\"\n");
+    env.configure(
+        "[servers.docker]\ncommand = \"/bin/sleep\"\nargs = [\"600\"]\nstart_timeout = 1\n[servers.opnsense]\nsandbox = \"opnsense\"\n",
+    );
     let ran = env.swell(&["servers", "doctor"]);
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stdout.contains("no answer to the handshake within 1 s") && ran.stdout.contains("opnsense is well"), "{ran}");

@@ -44,7 +44,11 @@ fn a_server_that_wants_authorization_says_how_to_give_it() {
     runtime.block_on(async { reqwest::get(page).await.unwrap() });
     let rest: Vec<String> = shown.map(|l| l.unwrap()).collect();
     let ended = child.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stdout).as_ref()), (Some(0), "logged in at far with the rights read\n"), "{rest:?}");
+    assert_eq!(
+        (ended.status.code(), String::from_utf8_lossy(&ended.stdout).as_ref()),
+        (Some(0), "logged in at far with the rights read\n"),
+        "{rest:?}"
+    );
 
     // Whatever is written from now on holds no token.
     let ran = env.swell(&["servers", "doctor", "far"]);

@@ -121,11 +121,15 @@ fn no_is_told_and_nothing_filled_in_is_not() {
 
 #[test]
 fn a_page_is_shown_with_its_host_and_what_is_odd_about_it() {
-    let question = json!({"mode": "url", "message": "Log in at the bank", "url": "http://xn--pypal-4ve.example/login", "elicitationId": "e1"});
+    let question =
+        json!({"mode": "url", "message": "Log in at the bank", "url": "http://xn--pypal-4ve.example/login", "elicitationId": "e1"});
     let scene = scene(question);
     let mut chat = scene.home.terminal_with(&["servers", "health"], &[("BROWSER", "true")]);
     let seen = chat.wait("Open it in your browser?");
-    assert!(seen.contains("xn--pypal-4ve.example") && seen.contains("letters of another script") && seen.contains("not encrypted"), "{seen}");
+    assert!(
+        seen.contains("xn--pypal-4ve.example") && seen.contains("letters of another script") && seen.contains("not encrypted"),
+        "{seen}"
+    );
     chat.line("y");
     chat.wait("thank you");
     chat.exit();

@@ -22,7 +22,11 @@ fn spec(folder: &Path, url: &str, redactor: &Redactor) -> AuthSpec {
 
 fn connection(auth: &AuthSpec) -> Arc<Connection> {
     let spec = HttpSpec { url: auth.tokens.url().to_owned(), headers: Default::default(), bearer: None, auth: Some(auth.clone()) };
-    Connection::new("far".parse().unwrap(), Endpoint::Http(spec), ConnectOptions { timeout: Duration::from_secs(10), ..ConnectOptions::default() })
+    Connection::new(
+        "far".parse().unwrap(),
+        Endpoint::Http(spec),
+        ConnectOptions { timeout: Duration::from_secs(10), ..ConnectOptions::default() },
+    )
 }
 
 /// A browser that goes wherever it is sent.

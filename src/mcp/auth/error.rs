@@ -72,9 +72,10 @@ impl Trouble {
             }
             AuthError::CredentialStoreError(reason) => Trouble::Store(clean_line(&reason, 400)),
             AuthError::RegistrationFailed(reason) => Trouble::Registration(clean_line(&reason, 400)),
-            AuthError::ClientCredentialsError(_) | AuthError::TokenExchangeFailed(_) | AuthError::TokenRefreshFailed(_) | AuthError::TokenRefreshRejected(_) => {
-                Trouble::Token(words(&error))
-            }
+            AuthError::ClientCredentialsError(_)
+            | AuthError::TokenExchangeFailed(_)
+            | AuthError::TokenRefreshFailed(_)
+            | AuthError::TokenRefreshRejected(_) => Trouble::Token(words(&error)),
             AuthError::DiscoveryRequestFailed { ref url, .. } => {
                 Trouble::Metadata(clean_line(&format!("{url} cannot be read ({})", innermost(&error)), 400))
             }

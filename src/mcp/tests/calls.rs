@@ -285,7 +285,8 @@ impl Ask for Visitor {
 
 #[tokio::test]
 async fn a_call_that_needs_a_page_first_is_refused_and_not_made_again() {
-    let pages = json!({"elicitations": [{"mode": "url", "elicitationId": "e1", "url": "https://accounts.example/link", "message": "Link it"}]});
+    let pages =
+        json!({"elicitations": [{"mode": "url", "elicitationId": "e1", "url": "https://accounts.example/link", "message": "Link it"}]});
     let error = json!({"code": -32042, "message": "more is needed", "data": pages});
     let fake = Fake::new(move |what, _| match what {
         "link" => vec![Do::Raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":$ID,\"error\":{error}}}"))],

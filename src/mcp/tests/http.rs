@@ -60,7 +60,11 @@ async fn a_strange_answer_to_the_new_era_leads_to_the_older_one_and_lists_come_w
         for _ in 0..2 {
             let tools = c.tools().await.unwrap();
             let definition = &tools.tools[0].definition;
-            assert_eq!((&definition["odd"], &definition["execution"]["taskSupport"]), (&json!([1]), &json!("forbidden")), "stream {stream}");
+            assert_eq!(
+                (&definition["odd"], &definition["execution"]["taskSupport"]),
+                (&json!([1]), &json!("forbidden")),
+                "stream {stream}"
+            );
             assert_eq!(definition["inputSchema"]["$defs"]["x"]["const"], 1);
         }
     }

@@ -63,7 +63,8 @@ async fn a_tool_that_must_be_a_task_is_called_as_one_and_its_result_fetched() {
 fn newer(states: Vec<Value>) -> Fake {
     let (polls, states) = (AtomicUsize::new(0), Arc::new(states));
     let task = |more: &Value| {
-        let mut state = json!({"taskId": "t2", "status": "working", "createdAt": "x", "lastUpdatedAt": "x", "ttlMs": null, "pollIntervalMs": 50});
+        let mut state =
+            json!({"taskId": "t2", "status": "working", "createdAt": "x", "lastUpdatedAt": "x", "ttlMs": null, "pollIntervalMs": 50});
         for (name, value) in more.as_object().into_iter().flatten() {
             state[name] = value.clone();
         }
