@@ -30,6 +30,8 @@ pub mod form;
 
 pub mod handler;
 
+mod handshake;
+
 pub mod http;
 
 pub mod native;

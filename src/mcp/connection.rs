@@ -12,7 +12,7 @@ use std::{
 
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt, RoleClient,
-    model::{ErrorCode, ProtocolVersion},
+    model::ProtocolVersion,
     service::{ClientCacheConfig, ClientInitializeError, Peer, RunningService},
 };
 use tokio::{
@@ -26,7 +26,8 @@ use super::{
     auth::{AuthSpec, Challenge},
     error::Login,
     handler::{Ask, Handler, Shared},
-    http::{HttpSpec, cause, challenge, innermost},
+    handshake::{handshake_words, other_lifecycle, with_noise},
+    http::{HttpSpec, cause, challenge},
     pins::Guard,
     process::{Process, ProcessSpec},
     raw::Raw,
@@ -470,54 +471,6 @@ impl Connection {
 struct Failed {
     error: ConnectError,
     other: Option<ClientLifecycleMode>,
-}
-
-fn with_noise(mut words: String, ledger: Option<&Ledger>) -> String {
-    if let Some((count @ 1.., last)) = ledger.map(Ledger::noise) {
-        words.push_str(&format!("; {count} lines that are no MCP messages came, the last: {}", last.last().map_or("", String::as_str)));
-    }
-    words
-}
-
-/// The reason without dumps of whole messages.
-fn handshake_words(error: &ClientInitializeError) -> String {
-    match error {
-        ClientInitializeError::JsonRpcError(e) => format!("the server answered \"{}\" (error {})", clean_line(&e.message, 300), e.code.0),
-        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
-            let versions: Vec<&str> = server_supported.iter().map(ProtocolVersion::as_str).collect();
-            format!("it speaks only MCP {}", clean_line(&versions.join(", "), 200))
-        }
-        ClientInitializeError::ConnectionClosed(_) => "the connection was closed".to_owned(),
-        ClientInitializeError::ExpectedInitResponse(_)
-        | ClientInitializeError::ExpectedInitResult(_)
-        | ClientInitializeError::ConflictInitResponseId(..)
-        | ClientInitializeError::UncorrelatedErrorResponse { .. } => "the answer is no MCP handshake".to_owned(),
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => handshake_words(fallback),
-        other => innermost(cause(other)),
-    }
-}
-
-/// The handshake to try on a new connection after one failed, if its words say that the other era would be understood.
-fn other_lifecycle(error: &ClientInitializeError, endpoint: &Endpoint) -> Option<ClientLifecycleMode> {
-    match error {
-        // Older servers answer the question of the new era with anything at all, an empty result among it.
-        ClientInitializeError::ExpectedInitResponse(_) | ClientInitializeError::ExpectedInitResult(_)
-            if matches!(endpoint, Endpoint::Http(_)) =>
-        {
-            Some(ClientLifecycleMode::Initialize)
-        }
-        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. }
-            if server_supported.iter().any(ProtocolVersion::has_initialize) =>
-        {
-            Some(ClientLifecycleMode::Initialize)
-        }
-        ClientInitializeError::JsonRpcError(e)
-            if e.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION || e.code == ErrorCode::METHOD_NOT_FOUND =>
-        {
-            Some(ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] })
-        }
-        _ => None,
-    }
 }
 
 /// Connects all at the same time, each within its own timeout. One that hangs, dies or lies takes nothing from the others; the order

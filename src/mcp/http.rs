@@ -176,10 +176,18 @@ fn client() -> Result<reqwest::Client, reqwest::Error> {
 /// The innermost words of an error chain, which say more than the outer ones, and never a URL.
 pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut current = error;
-    while let Some(inner) = current.source() {
+    while let Some(inner) = inner(current) {
         current = inner;
     }
     clean_line(&current.to_string(), 300)
+}
+
+/// What an error is about. The transport's own error names the one of the HTTP client without saying that it comes from there.
+fn inner<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+        Some(StreamableHttpError::Client(client)) => Some(client),
+        _ => error.source(),
+    }
 }
 
 /// Whether a request certainly did not reach a server that acts on it.
@@ -198,7 +206,7 @@ pub(crate) fn never_arrived(error: &(dyn std::error::Error + 'static)) -> bool {
             }
             // 429 is said before anything is done; other codes are not.
             Some(StreamableHttpError::HttpStatus(status)) if status.status == 429 => return true,
-            _ => current = e.source(),
+            _ => current = inner(e),
         }
     }
     false

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use crate::support::{
-    authorization::Both,
+    authorization::{Both, browse},
     env::{SWELL, TestEnv},
     pty::Home,
 };
@@ -41,7 +41,7 @@ fn a_server_that_wants_authorization_says_how_to_give_it() {
             break line;
         }
     };
-    runtime.block_on(async { reqwest::get(page).await.unwrap() });
+    runtime.block_on(browse(&page));
     let rest: Vec<String> = shown.map(|l| l.unwrap()).collect();
     let ended = child.wait_with_output().unwrap();
     assert_eq!(
@@ -103,7 +103,7 @@ fn the_person_says_yes_before_a_browser_is_opened() {
         std::thread::yield_now();
     }
     let page = std::fs::read_to_string(&opened).unwrap();
-    runtime.block_on(async { reqwest::get(page.trim()).await.unwrap() });
+    runtime.block_on(browse(page.trim()));
     yes.wait("logged in at far");
     assert_eq!(yes.exit(), 0);
 }

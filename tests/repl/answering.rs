@@ -1,6 +1,9 @@
 //! A server asks the person something in the middle of a call: a form, and a page.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate, matchers::any};
@@ -12,6 +15,8 @@ use crate::support::pty::Home;
 struct Asking {
     question: Value,
     answers: Arc<Mutex<Vec<Value>>>,
+    /// It asks once.
+    asked: Arc<AtomicBool>,
 }
 
 impl Respond for Asking {
@@ -39,7 +44,7 @@ impl Respond for Asking {
                 "tools": names.map(|name| json!({"name": name, "inputSchema": {"type": "object"}})),
             }),
             (_, Some("health_check")) => match params.get("inputResponses") {
-                None if self.answers.lock().unwrap().is_empty() => json!({
+                None if !self.asked.swap(true, Ordering::SeqCst) => json!({
                     "resultType": "input_required", "requestState": "kept",
                     "inputRequests": {"q": {"method": "elicitation/create", "params": self.question}},
                 }),
@@ -66,7 +71,7 @@ struct Scene {
 
 fn scene(question: Value) -> Scene {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let asking = Asking { question, answers: Arc::default() };
+    let asking = Asking { question, answers: Arc::default(), asked: Arc::default() };
     let mock = runtime.block_on(async {
         let mock = MockServer::start().await;
         Mock::given(any()).respond_with(asking.clone()).mount(&mock).await;

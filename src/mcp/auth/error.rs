@@ -83,6 +83,16 @@ impl Trouble {
         }
     }
 
+    /// The same while metadata is read: there a wrong issuer is a lie in it, and nobody has answered anything yet.
+    pub(super) fn found(error: AuthError) -> Self {
+        match Self::of(error) {
+            Trouble::Issuer { expected, received } => {
+                Trouble::Metadata(format!("the authorization server was to be `{expected}`, and its metadata is that of `{received}`"))
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn at(self, server: &ServerName) -> LoginError {
         LoginError { server: server.clone(), what: self }
     }

@@ -57,7 +57,7 @@ impl Login {
         let mut manager = manager(spec.tokens.url()).await.map_err(Trouble::of)?;
         let store = InMemoryCredentialStore::new();
         manager.set_credential_store(store.clone());
-        let found = manager.resolve_metadata_from_challenge(challenge.map(|c| c.header.as_str())).await.map_err(Trouble::of)?;
+        let found = manager.resolve_metadata_from_challenge(challenge.map(|c| c.header.as_str())).await.map_err(Trouble::found)?;
         let metadata = found.metadata;
         check_endpoints(spec.tokens.url(), &metadata)?;
         manager.set_metadata(metadata.clone());

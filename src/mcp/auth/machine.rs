@@ -24,7 +24,7 @@ impl AuthSpec {
         let mut manager = manager(self.tokens.url()).await.map_err(Trouble::of)?;
         let store = InMemoryCredentialStore::new();
         manager.set_credential_store(store.clone());
-        let found = manager.resolve_metadata_from_challenge(challenge.map(|c| c.header.as_str())).await.map_err(Trouble::of)?;
+        let found = manager.resolve_metadata_from_challenge(challenge.map(|c| c.header.as_str())).await.map_err(Trouble::found)?;
         check_endpoints(self.tokens.url(), &found.metadata)?;
         manager.set_metadata(found.metadata.clone());
         let mut scopes = manager.select_initial_scopes(&[]).await;
