@@ -23,6 +23,8 @@ pub mod protocol;
 
 pub mod call;
 
+pub mod card;
+
 pub mod connection;
 
 pub mod error;
@@ -36,6 +38,8 @@ mod handshake;
 pub mod http;
 
 pub mod native;
+
+pub mod nearby;
 
 pub mod pins;
 

@@ -163,7 +163,7 @@ fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Actio
 }
 
 /// No total timeout, which would cut event streams.
-fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
     install_crypto();
     reqwest::Client::builder()
         .user_agent(concat!("swell/", env!("CARGO_PKG_VERSION")))
