@@ -84,7 +84,7 @@ impl HttpSpec {
     ) -> Result<Result<RunningService<RoleClient, Handler>, ClientInitializeError>, ConnectError> {
         let fail = |reason: String| ConnectError::Http { server: server.clone(), url: self.shown(), reason };
         let config = self.config(server)?;
-        let client = RawClient::new(client().map_err(|e| fail(e.to_string()))?, raw);
+        let client = RawClient::new(client(reqwest::redirect::Policy::custom(redirect)).map_err(|e| fail(e.to_string()))?, raw);
         match self.login() {
             None => Ok(handler.serve_with_lifecycle(StreamableHttpClientTransport::with_client(client, config), mode).await),
             Some(auth) => {
@@ -163,13 +163,13 @@ fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Actio
 }
 
 /// No total timeout, which would cut event streams.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(super) fn client(redirects: reqwest::redirect::Policy) -> Result<reqwest::Client, reqwest::Error> {
     install_crypto();
     reqwest::Client::builder()
         .user_agent(concat!("swell/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(10))
         .pool_max_idle_per_host(0)
-        .redirect(reqwest::redirect::Policy::custom(redirect))
+        .redirect(redirects)
         .build()
 }
 
