@@ -54,7 +54,6 @@ fn skipped<T>(why: &str) -> Option<T> {
 
 impl LabServer {
     /// The server behind its binding, in this process.
-    #[expect(clippy::disallowed_methods, reason = "the environment that Swell itself would run in")]
     pub fn connect(&self, name: &str) -> AnyServer {
         let spec = ProcessSpec {
             command: self.command.clone(),
