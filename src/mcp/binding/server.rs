@@ -32,6 +32,8 @@ mod change;
 
 mod look;
 
+mod many;
+
 /// The longest piece of evidence that is kept, in characters.
 const MAX_EVIDENCE: usize = 4000;
 
@@ -147,6 +149,10 @@ impl ResourceServer for BoundServer {
             return Ok(None);
         }
         Ok(self.look(self.bound(&key.kind)?, key).await?.map(|seen| seen.live))
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        self.look_many(keys).await
     }
 
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError> {
