@@ -81,7 +81,8 @@ impl LabServer {
 
 /// A home whose operator has registered these servers and switched the simulated ones off.
 pub fn home_with(servers: &[(&str, &LabServer)]) -> TestEnv {
-    let env = TestEnv::new();
+    // Wide, so that no sentence is broken where a test looks for it.
+    let env = TestEnv::new().var("COLUMNS", "1000");
     let entries: String = servers.iter().map(|(name, server)| server.entry(name)).collect();
     env.configure(&format!("sandbox = false\n{entries}"));
     env
