@@ -114,7 +114,11 @@ impl OfflineParser {
         let heads = verbs::heads(&r);
         let f = features(&r, &target.spans);
         let chosen = pick::pattern(&r, &self.catalog, &self.patterns, &f);
-        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, spoken);
+        let values = r.windows().iter().any(|(s, _, key)| {
+            !super::choices::is_plain_english(&r, *s, key)
+                && self.catalog.iter().flat_map(|c| &c.params).any(|p| p.holds() != Holds::Other && p.terms.contains_key(key))
+        });
+        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, decide::Context { spoken, values });
         let mut scene = Scene { parser: self, world, r, heads, target, chosen, margin: decision.margin };
         if let Some(pending) = pending
             && let Some(frame) = scene.edit(pending, decision.intent, decision.problem)
@@ -133,7 +137,10 @@ impl OfflineParser {
             Some(Intent::Deploy) if !(continues && scene.chosen.evidence < 0.6 && !verbs::has(&scene.heads, &["make", "want"])) => {
                 scene.deploy()
             }
-            Some(Intent::Deploy | Intent::Modify) => scene.modify(),
+            Some(Intent::Deploy | Intent::Modify) => {
+                let frame = scene.modify();
+                if scene.tells_nothing_to_do(&frame) { scene.told() } else { frame }
+            }
             Some(Intent::Query) => scene.query(),
             Some(Intent::Troubleshoot) => scene.troubleshoot(),
             None if continues

@@ -93,7 +93,7 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
     for i in 0..r.tokens.len() {
         let Some(n) = number(i).filter(|_| !slots.used[i]) else { continue };
         let looks_left = clause_cues(i);
-        let cue = if looks_left {
+        let cue = if looks_left || refused_bound(r, i).is_some() {
             cue_left(r, c, i, mode).or_else(|| cue_right(r, c, i))
         } else {
             cue_right(r, c, i).or_else(|| cue_left(r, c, i, mode))
@@ -112,8 +112,27 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
     }
 }
 
+/// "never have less than 4", "should not go beyond 9": a refusal, and a comparison right before the number. Where it begins and whether
+/// it is the largest.
+pub(super) fn refused_bound(r: &Reading<'_>, at: usize) -> Option<(bool, usize)> {
+    let compared = match (r.before(at, 2), r.before(at, 1)) {
+        ("less" | "fewer" | "lower" | "smaller" | "weniger" | "moins" | "menos", "than" | "als" | "de" | "que") | (_, "below" | "under" | "beneath" | "unter") => {
+            Some(false)
+        }
+        ("more" | "higher" | "larger" | "bigger" | "greater" | "mehr" | "plus" | "mas", "than" | "als" | "de" | "que")
+        | (_, "above" | "over" | "beyond" | "past" | "exceed" | "exceeds" | "uber") => Some(true),
+        _ => None,
+    }?;
+    let start = r.clause_start(at);
+    let refusal = (start..at).find(|i| ["never", "not", "no", "nie", "niemals", "nicht", "jamais", "pas", "nunca"].contains(&r.low(*i)))?;
+    Some((compared, refusal))
+}
+
 /// A bound's word to the left of a number: "at most 5", "max of 5", "cap it at 5".
 fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize, mode: Mode) -> Option<(bool, usize, usize)> {
+    if let Some((is_max, from)) = refused_bound(r, at) {
+        return Some((is_max, from, at + 1));
+    }
     let start = r.clause_start(at);
     let mut i = at;
     while i > start {

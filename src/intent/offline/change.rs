@@ -128,6 +128,25 @@ impl Scene<'_> {
         frame
     }
 
+    /// Whether a change would change nothing and nothing was told to be changed: then the words state or ask something.
+    pub(super) fn tells_nothing_to_do(&self, frame: &Frame) -> bool {
+        let told = self.heads.iter().any(|h| !matches!(h.class, "wh" | "aux" | "show" | "cause"));
+        frame.verb == Some(Verb::Update)
+            && frame.params.is_empty()
+            && frame.question.as_ref().is_none_or(|q| q.about.iter().all(|a| a == "params"))
+            && self.target.tier >= Tier::Part
+            && self.r.tokens.len() > 3
+            && !told
+    }
+
+    /// The words read as a statement or a question instead.
+    pub(super) fn told(&mut self) -> Frame {
+        let asks = self.r.text.trim_end().ends_with('?') || self.heads.iter().any(|h| matches!(h.class, "wh" | "aux" | "show"));
+        let mut frame = if asks { self.query() } else { self.troubleshoot() };
+        frame.confidence = frame.confidence.min(0.6);
+        frame
+    }
+
     /// One bound that was said, against the other that is there.
     pub(super) fn check_against(&self, frame: &mut Frame, c: &Compiled, slots: &Slots, current: &Map<String, Value>) {
         let (Some(min), Some(max)) = (c.holding(Holds::Min), c.holding(Holds::Max)) else { return };

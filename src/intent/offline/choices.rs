@@ -144,6 +144,8 @@ fn shared(p: &Param, last_end: Option<usize>, start: usize) -> bool {
 /// Words such as `go` and `express` are values only where a value can stand.
 pub(super) fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
     match key {
+        // "on node worker-3"
+        "node" => r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.contains('-') && t.low.chars().any(|c| c.is_ascii_digit())),
         "go" => {
             one_of(
                 r.low(at + 1),

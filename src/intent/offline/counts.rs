@@ -223,7 +223,7 @@ fn is_per(r: &Reading<'_>, at: usize, end: usize) -> bool {
 
 /// Applies "more", "fewer", "by 2", "add 2" to what is there now. `None`: the base is not known.
 pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, mode: Mode) -> Option<i64> {
-    if mode == Mode::Make {
+    if mode == Mode::Make || bounds::refused_bound(r, at).is_some() {
         return Some(n);
     }
     let start = r.clause_start(at);
@@ -343,7 +343,10 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Va
             let next = r.tokens.get(i + 1);
             let ends = next.is_none_or(|t| {
                 t.kind != Kind::Word
-                    || ["x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok"]
+                    || [
+                        "x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok", "more", "extra",
+                        "additional", "fewer", "less", "mehr", "weitere", "weniger", "mas", "menos", "de",
+                    ]
                         .contains(&t.low.as_str())
             });
             let ends = ends || r.before(*i, 1) == "x";

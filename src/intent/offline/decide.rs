@@ -64,6 +64,10 @@ fn is_preposition(word: &str) -> bool {
 
 /// Whether an action word is used as a noun ("the upgrade failed", "backup job", "restart loop").
 fn is_noun_use(r: &Reading<'_>, head: &Head) -> bool {
+    // "take a backup of X" has its verb within it.
+    if head.end - head.at > 2 {
+        return false;
+    }
     let next = r.low(head.end);
     let before = r.before(head.at, 1);
     [
@@ -97,7 +101,7 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
             .any(|c| r.marks.spans(c).iter().any(|s| s.start <= start && s.end >= end && s.end - s.start > end - start))
     };
     let spans = r.marks.spans("problem").iter().filter(|s| {
-        if action(s.start, s.end) || r.marks.covers("particle", s.start) {
+        if action(s.start, s.end) || r.marks.covers("particle", s.start) || r.in_failure(s.start) {
             return false;
         }
         if r.tokens[s.start].number().is_some() {
@@ -111,6 +115,10 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
                 && !r.tokens.get(s.start + 1).is_some_and(|t| {
                     t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
                 });
+        }
+        let reported = r.marks.spans("says").iter().any(|m| m.start > 0 && m.end <= s.start && m.start >= r.clause_start(s.start));
+        if r.low(s.start) == "missing" && reported {
+            return true;
         }
         if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1).is_empty() {
             return (s.end..(s.end + 3).min(r.tokens.len())).any(|i| r.low(i).ends_with("ing"));
@@ -127,7 +135,61 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
             ]
             .contains(&r.before(*i, 1))
     });
-    spans.count() + codes.count()
+    spans.count() + codes.count() + usize::from(negated_fact(r)) + usize::from(symptom(r))
+}
+
+/// A measure that has gone wrong: "takes 20 seconds", "cpu at 100 %", "disk almost full", "memory keeps growing".
+fn symptom(r: &Reading<'_>) -> bool {
+    let measure = |i: usize| {
+        ["cpu", "memory", "ram", "disk", "disks", "load", "heap", "swap", "storage", "latency", "queue", "volume", "inodes", "speicher", "platte", "festplatte", "memoire", "memoria", "disque", "disco"]
+            .contains(&r.low(i))
+    };
+    let grown = [
+        "full", "pinned", "maxed", "growing", "grows", "climbing", "climbs", "rising", "rises", "jumped", "exploding", "exploded", "high", "eating", "eaten", "swamped", "roof", "voll", "plein", "pleine", "lleno", "llena",
+    ];
+    (0..r.tokens.len()).any(|i| {
+        let clause = || r.clause_start(i)..r.clause_end(i);
+        let asked = r.lexicon.is("wh", r.low(r.clause_start(i))) || r.lexicon.is("aux", r.low(r.clause_start(i)));
+        if measure(i) {
+            let percent = clause().any(|j| {
+                r.tokens[j].number().is_some_and(|n| (80..=100).contains(&n))
+                    && (r.tokens.get(j + 1).is_some_and(|t| t.is_punct('%')) || matches!(r.low(j + 1), "percent" | "prozent"))
+            });
+            return percent && !asked || clause().any(|j| grown.contains(&r.low(j)));
+        }
+        // "takes 20 seconds", "needs half a minute", "took ages"
+        let slow = ["takes", "taking", "took", "braucht", "dauert", "prend", "met", "tarda", "needs"].contains(&r.low(i));
+        slow && !asked
+            && (i + 1..(i + 4).min(r.tokens.len())).any(|j| {
+                ["seconds", "sec", "secs", "s", "ms", "minutes", "minute", "mins", "ages", "forever", "long", "eternity", "sekunden", "minuten", "ewig", "secondes", "segundos", "minutos", "siglos"]
+                    .contains(&r.low(j))
+            })
+    })
+}
+
+/// "the sensors do not send anything", "los sensores no envían datos": something is stated not to do what it should.
+fn negated_fact(r: &Reading<'_>) -> bool {
+    let people = ["i", "we", "you", "please", "and", "but", "to", "they", "wir", "ich", "nous", "je", "on", "y", "so", "us", "should", "must", "can", "if"];
+    (1..r.tokens.len()).any(|i| {
+        let english = ["do", "does", "did", "is", "are", "was", "were", "has", "have", "will"].contains(&r.low(i)) && matches!(r.low(i + 1), "not" | "never" | "no");
+        let other = matches!(r.low(i), "no" | "ne" | "n") && r.lexicon.is("romance_subject", r.before(i, 1));
+        if !(english || other) || r.marks.covers("safe_problem", i) {
+            return false;
+        }
+        let subject = r.tokens.get(i - 1).is_some_and(|t| t.kind == Kind::Word || t.kind == Kind::Domain) && !people.contains(&r.before(i, 1));
+        let verb = if english { i + 2 } else { i + 1 };
+        let wanted = ["need", "needs", "want", "require", "matter", "use", "run", "encrypted", "monitored", "needed", "necessary", "too", "allowed", "listed", "mentioned", "important"];
+        subject && r.tokens.get(verb).is_some_and(|t| t.kind == Kind::Word && !wanted.contains(&t.low.as_str()))
+    })
+}
+
+/// What the scores also depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    /// Something was said before, or a frame waits.
+    pub spoken: bool,
+    /// A value of some parameter is named.
+    pub values: bool,
 }
 
 /// Scores the intents.
@@ -138,7 +200,7 @@ pub(super) fn intent(
     model: &Model,
     features: &Features,
     chosen: &Chosen,
-    spoken: bool,
+    Context { spoken, values }: Context,
 ) -> Decision {
     let p = model.probabilities(features);
     let base =
@@ -175,7 +237,11 @@ pub(super) fn intent(
         deploy += 1.0;
     }
     if pattern && !named {
-        deploy += if described { 0.7 } else { 1.8 };
+        deploy += match (described, first_class) {
+            (_, "wh" | "aux" | "show" | "cause") if !makes && !wants => 0.2,
+            (true, _) => 0.7,
+            (false, _) => 1.8,
+        };
     }
     if has_domain && !named && pattern {
         deploy += 1.0;
@@ -231,6 +297,13 @@ pub(super) fn intent(
     if makes && !named {
         modify -= 1.5;
     }
+    if !named && !described && change_count == 0 && !pronoun && !spoken {
+        modify -= 1.5;
+    }
+    // "mollie out, stripe in", "mira would rather have mysql": a value for something that exists.
+    if named && values && !asked && !problem {
+        modify += 0.8;
+    }
 
     // A question.
     match first_class {
@@ -276,6 +349,12 @@ pub(super) fn intent(
                     "bill",
                     "stats",
                     "inventory",
+                    "difference",
+                    "differences",
+                    "comparison",
+                    "unterschied",
+                    "diferencia",
+                    "cause",
                     "min",
                     "last",
                 ]
@@ -287,7 +366,7 @@ pub(super) fn intent(
         }
     }
     if r.tokens.iter().any(|t| {
-        ["cost", "costs", "price", "spend", "spent", "bill", "spending", "expensive", "kostet", "kosten", "coute", "cuesta"]
+        ["cost", "costs", "costing", "price", "spend", "spent", "bill", "spending", "expensive", "cheaper", "kostet", "kosten", "coute", "cuesta"]
             .contains(&t.low.as_str())
     }) {
         query += 1.5;
@@ -344,6 +423,10 @@ pub(super) fn intent(
             outside -= 1.0;
         }
     }
+    // "a summary of yesterday's changes": what happens here, though no thing is named.
+    if first_class == "show" && r.marks.any("ops") && !mundane {
+        outside -= 2.0;
+    }
     // An action on something that is none of ours, or a question about the world at large.
     let about_us = tech && !(pattern && !infra && !foreign && !described && !has_domain)
         || r.marks.any("ops")
@@ -370,6 +453,7 @@ pub(super) fn intent(
     }
 
     let scores = [deploy, query, modify, trouble, outside];
+    if std::env::var_os("DBG").is_some() { eprintln!("{:?} heads={:?} scores={scores:.2?} p={p:.2?} tier={:?} problem={problem} pattern={pattern} ev={:.2}", r.text, heads.iter().map(|h| (h.class, r.words(h.at,h.end))).collect::<Vec<_>>(), target.tier, chosen.evidence); } // DBG
     let mut order: Vec<usize> = (0..5).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     let (best, next) = (order.first().copied().unwrap_or(4), order.get(1).copied().unwrap_or(4));

@@ -92,7 +92,7 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
         let closes = r
             .tokens
             .get(at + 1)
-            .is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "at" | "on" | "with" | "domain" | "in" | "under" | "min"));
+            .is_none_or(|t| t.kind != Kind::Word || ["at", "on", "with", "domain", "in", "under", "min", "behind", "and", "should", "needs", "using", "via"].contains(&t.low.as_str()));
         let labelled = r.tokens.iter().any(|t| t.kind == Kind::Domain);
         if is_noun && closes && (labelled || noun != "for") && can_be_name(r, at) && r.is_unknown(at) {
             return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));

@@ -56,7 +56,10 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
             words[*i] += 1.3 * length / holders.len() as f64;
         }
         for (i, weight) in &terms {
-            grounded[*i] |= *weight >= 1.0;
+            // A broker is a value that only one pattern takes and that it cannot do without.
+            let only = terms.len() == 1
+                && catalog[*i].params.iter().any(|p| p.terms.contains_key(key.as_str()) && !p.may_be_none() && p.holds() == Holds::Choice);
+            grounded[*i] |= *weight >= 1.0 || only;
             // A value that one pattern requires speaks for that pattern; one that several may take speaks little.
             let required = terms.iter().filter(|t| t.1 >= 1.0).count().max(1);
             words[*i] += 1.1 * weight * length / if *weight >= 1.0 { required as f64 } else { terms.len() as f64 };
@@ -70,6 +73,14 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
         }
         if c.holding(Holds::Domain).is_some() && r.tokens.iter().any(|t| t.kind == Kind::Domain) {
             words[i] += 0.3;
+            // A domain with a smallest and a largest number of servers is a thing between two bounds, whatever it is called.
+            let counted = (1..r.tokens.len()).any(|k| {
+                r.tokens[k - 1].number().is_some() && c.params.iter().any(|p| matches!(p.holds(), Holds::Min | Holds::Max) && p.named_by(r.low(k)))
+            });
+            if c.has_bounds() && counted && (r.marks.any("max") || r.marks.any("min") || r.marks.any("range")) {
+                words[i] += 0.7;
+                grounded[i] = true;
+            }
         }
     }
     let mut scores: Vec<(Option<usize>, f64)> =

@@ -43,6 +43,10 @@ impl Slots {
 /// Reads all parameters of a pattern out of a request.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>) -> Slots {
     let mut slots = Slots { used: vec![false; r.tokens.len()], ..Slots::default() };
+    if mode == Mode::Make {
+        // "should keep running if one server dies": no number of what is to be made.
+        (0..r.tokens.len()).filter(|i| r.in_failure(*i)).for_each(|i| slots.used[i] = true);
+    }
     let windows = r.windows();
     let mut taken = vec![false; r.tokens.len()];
     for p in c.params.iter().filter(|p| matches!(p.holds(), Holds::Choice | Holds::Choices)) {

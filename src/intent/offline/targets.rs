@@ -119,6 +119,8 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             .flat_map(|x| x.split('.').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
             .filter(|l| l.len() > 2 && !r.lexicon.is("generic_part", l))
             .collect();
+        let kinds: Vec<String> =
+            phrase_key(&d.name.replace('_', "-")).split(' ').filter(|p| p.len() > 2 && r.lexicon.is("generic_part", p)).map(str::to_owned).collect();
         let values = value_words(d, pattern);
         let mut add = |tier, start, end| mentions.push(Mention { deployment: index, tier, start, end });
         for (start, end, words) in &windows {
@@ -141,6 +143,7 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                         add(Tier::Name, i, i + 1);
                     }
                     if !token.low.contains('-')
+                        && !speaks_of_people(r, i)
                         && (parts.iter().any(|p| same_word(p, &token.low))
                             || labels.iter().any(|l| {
                                 same_word(l, &token.low)
@@ -148,6 +151,9 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                             }))
                     {
                         add(Tier::Part, i, i + 1);
+                    } else if kinds.iter().any(|k| same_word(k, &token.low)) {
+                        // "the shop" may be any of the deployments that are called a shop.
+                        add(Tier::Noun, i, i + 1);
                     }
                 }
                 _ => {}
@@ -155,6 +161,15 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
         }
     }
     choose(r, world, mentions)
+}
+
+/// "customers can't pay": people who meet a fault, and not the deployment that is called after them.
+fn speaks_of_people(r: &Reading<'_>, at: usize) -> bool {
+    r.lexicon.is("people", r.low(at))
+        && (at + 1..(at + 6).min(r.clause_end(at))).any(|i| {
+            ["can", "could", "are", "get", "see", "report", "complain", "complaining", "say", "wait", "lose", "cannot", "keep", "still", "have", "do", "will", "trying"]
+                .contains(&r.low(i))
+        })
 }
 
 /// Whether a mention is a model to copy rather than a target.
@@ -176,7 +191,10 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
     let kept = (clause..start).rev().find(|i| r.marks.covers("keep", *i)).is_some_and(|k| {
         // "keep dev-a and drop dev-b": another verb in between takes over.
         let word = r.low(k);
-        let negated = matches!(word, "not" | "manten")
+        // "how long do we keep backups of X" is no instruction.
+        let told = matches!(word, "keep" | "leave" | "spare")
+            && ["we", "i", "you", "they", "it", "to", "does", "do", "which", "who"].contains(&r.before(k, 1));
+        let negated = told || matches!(word, "not" | "manten")
             && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
         let value_follows = matches!(word, "keep" | "leave")
             && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
