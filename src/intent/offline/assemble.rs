@@ -72,7 +72,15 @@ impl OfflineParser {
     /// Reads one turn, given the frame that waits.
     pub(super) fn next_turn(&self, text: &str, world: &World, pending: Option<&Frame>) -> Frame {
         let mut clean = guard::clean(text);
+        let taken_back = take_back(&mut clean.text);
         let also = split_off(&mut clean.text);
+        let mut talked: World;
+        let mut world = world;
+        if let Some(text) = taken_back {
+            talked = world.clone();
+            talked.history.push(crate::intent::Turn { role: crate::intent::Role::User, text });
+            world = &talked;
+        }
         let mut r = self.read(&clean, world);
         r.quoted = !clean.quoted.is_empty();
         r.quoted_fault = clean.quoted.iter().any(|q| quotes_fault(self, q));
@@ -155,6 +163,24 @@ impl OfflineParser {
     }
 }
 
+/// "delete it. just kidding, show it": only what follows counts. Gives what was taken back, which may still be spoken of.
+fn take_back(text: &mut String) -> Option<String> {
+    let low = text.to_lowercase();
+    if low.len() != text.len() {
+        return None;
+    }
+    for mark in ["just kidding", "only kidding", "kidding", "only joking", "just joking", "jk", "war nur spass", "je rigole", "es broma"] {
+        let Some(at) = low.find(mark).filter(|at| *at > 0 && !low.as_bytes()[at - 1].is_ascii_alphanumeric()) else { continue };
+        let rest = text[at + mark.len()..].trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        if rest.split_whitespace().count() >= 2 {
+            let before = text[..at].to_owned();
+            *text = rest;
+            return Some(before);
+        }
+    }
+    None
+}
+
 /// A second request in the same turn ("..., then scale it") is kept apart and told to the person.
 fn split_off(text: &mut String) -> Option<String> {
     let low = text.to_lowercase();
@@ -216,7 +242,9 @@ fn split_off(text: &mut String) -> Option<String> {
     ] {
         if let Some(at) = low.find(mark) {
             let rest = low[at + mark.len()..].trim_start();
-            if at > 6 && actions.iter().any(|a| rest.starts_with(a)) {
+            // "…; start with 2, add 3 sensors": more about the same thing.
+            let detail = ["start at", "start with", "start from", "starts", "run on", "add monitoring", "add backup", "update dns", "change dns"];
+            if at > 6 && actions.iter().any(|a| rest.starts_with(a)) && !detail.iter().any(|d| rest.starts_with(d)) {
                 let also = text[at + mark.len()..].trim().replace(super::text::FOREIGN, "");
                 text.truncate(at);
                 return Some(also);

@@ -133,7 +133,7 @@ impl Scene<'_> {
         let told = self.heads.iter().any(|h| !matches!(h.class, "wh" | "aux" | "show" | "cause"));
         frame.verb == Some(Verb::Update)
             && frame.params.is_empty()
-            && frame.question.as_ref().is_none_or(|q| q.about.iter().all(|a| a == "params"))
+            && frame.missing.iter().all(|m| m != "target")
             && self.target.tier >= Tier::Part
             && self.r.tokens.len() > 3
             && !told

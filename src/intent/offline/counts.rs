@@ -316,7 +316,11 @@ fn places(r: &Reading<'_>, c: &Compiled, slots: &mut Slots, per_site: &mut Vec<(
         }
         let noun = (i + 1..(i + 4).min(r.tokens.len()))
             .take_while(|j| r.tokens[*j].kind == Kind::Word && !blocks(r.low(*j)))
-            .find(|j| is_plural(r.low(*j)));
+            .find(|j| {
+                // German nouns have a capital, and many a plural in -e or -er.
+                let german = r.tokens[*j].raw.starts_with(char::is_uppercase) && ["e", "er"].iter().any(|x| r.low(*j).ends_with(x));
+                is_plural(r.low(*j)) || german && r.low(*j).len() > 3
+            });
         if let Some(noun) = noun
             && !slots.values.contains_key(sites.name())
         {

@@ -106,6 +106,9 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
         }
         if r.tokens[s.start].number().is_some() {
             let before = r.before(s.start, 1);
+            if bare_code(r, s.start) {
+                return true;
+            }
             return [
                 "http", "still", "now", "just", "again", "einen", "un", "une", "error", "code", "status", "a", "returns", "return", "get",
                 "gets", "getting", "us", "gives", "give", "says", "say", "throws", "shows", "with", "https", "of", "many", "erreur",
@@ -129,13 +132,18 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
     let codes = (1..r.tokens.len()).filter(|i| {
         r.tokens[*i].number().is_some_and(|n| (400..=599).contains(&n))
             && !r.marks.covers("problem", *i)
-            && [
+            && (bare_code(r, *i) || [
                 "http", "https", "gives", "give", "returns", "return", "throws", "throw", "get", "gets", "getting", "error", "status",
                 "code", "still", "answers", "says", "responds",
             ]
-            .contains(&r.before(*i, 1))
+            .contains(&r.before(*i, 1)))
     });
     spans.count() + codes.count() + usize::from(negated_fact(r)) + usize::from(symptom(r))
+}
+
+/// "taproom 503": a status and nothing else but a name.
+fn bare_code(r: &Reading<'_>, at: usize) -> bool {
+    r.tokens.len() <= 4 && at + 1 == r.tokens.len() && !["scale", "up", "down", "max", "min", "update"].iter().any(|c| r.marks.any(c)) && !["to", "=", ":"].contains(&r.before(at, 1))
 }
 
 /// A measure that has gone wrong: "takes 20 seconds", "cpu at 100 %", "disk almost full", "memory keeps growing".
@@ -206,15 +214,17 @@ pub(super) fn intent(
     let base =
         |class: &str| model.labels().iter().position(|l| l == class).and_then(|i| p.get(i)).map_or(-3.0, |p| (f64::from(*p) + 0.03).ln());
     let [mut deploy, mut query, mut modify, mut trouble, mut outside] = CLASSES.map(base);
-    let lead = heads.first().filter(|h| !is_noun_use(r, h));
+    // "the database needs encryption off" wishes nothing new.
+    let of_ours = |h: &Head| h.class == "want" && h.at > 0 && target.at.iter().any(|(s, _)| *s < h.at && *s >= r.clause_start(h.at));
+    let lead = heads.first().filter(|h| !is_noun_use(r, h) && (target.tier >= Tier::Part || !of_ours(h)));
     let asked = r.text.trim_end().ends_with('?') || r.text.contains('¿');
-    let polite_request = r.marks.any("can_you") && lead.is_some_and(|h| !matches!(h.class, "wh" | "aux"));
+    let polite_request = r.marks.any("can_you") && lead.is_none_or(|h| h.class != "wh" && (h.class != "aux" || r.low(h.at) == "do"));
     let problem = r.quoted_fault || faults(r) > 0;
     let cause = r.marks.any("cause");
     let named = target.tier >= Tier::Part;
     let described = target.tier >= Tier::Noun;
     let makes = heads.iter().any(|h| h.class == "make" && !is_noun_use(r, h));
-    let wants = heads.iter().any(|h| h.class == "want");
+    let wants = heads.iter().any(|h| h.class == "want" && (target.tier >= Tier::Part || !of_ours(h)));
     let change_count = heads.iter().filter(|h| changes(r, h)).count();
     let has_domain = r.tokens.iter().any(|t| t.kind == Kind::Domain);
     let pattern = chosen.index.is_some() && chosen.evidence > 0.6;
@@ -223,7 +233,7 @@ pub(super) fn intent(
     let pronoun = r.marks.any("pronoun");
     let mundane = r.marks.any("mundane");
     let first_class = lead.map_or("", |h| h.class);
-    let opening_question = matches!(first_class, "wh" | "aux") && lead.is_some_and(|h| h.at <= 2);
+    let opening_question = !polite_request && matches!(first_class, "wh" | "aux") && lead.is_some_and(|h| h.at <= 2);
 
     // Something new.
     if lead.is_some_and(|h| h.class == "make") {
@@ -360,9 +370,12 @@ pub(super) fn intent(
                 ]
                 .contains(&r.low(i))
         });
-        let no_number = !r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("time_range") || asked;
+        let no_number = !r.tokens.iter().any(|t| matches!(t.kind, Kind::Number(_) | Kind::Decimal)) || r.marks.any("time_range") || asked;
         if noun_first && no_number && !(makes || wants) {
             query += 1.8;
+            if !mundane && (0..r.tokens.len().min(4)).any(|i| r.marks.covers("needs_target", i)) {
+                outside -= 1.5;
+            }
         }
     }
     if r.tokens.iter().any(|t| {
@@ -396,7 +409,7 @@ pub(super) fn intent(
     }
 
     // Nothing for Swell.
-    let tech = infra || foreign || described || pattern || has_domain;
+    let tech = values || infra || foreign || described || pattern || has_domain;
     if mundane && !named {
         outside += if pattern && (makes || wants || has_domain) || foreign && (makes || wants) { 0.3 } else { 3.5 };
         if !tech {

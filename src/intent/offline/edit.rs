@@ -13,7 +13,14 @@ use crate::intent::{Frame, Holds, Intent, Target};
 impl Scene<'_> {
     /// Edits the frame that waits, if this turn is about it. `None`: it is a request of its own.
     pub(super) fn edit(&mut self, pending: &Frame, intent: Option<Intent>, problem: bool) -> Option<Frame> {
-        if matches!(intent, Some(Intent::Query)) && self.margin > 0.3
+        let opens = |classes: &[&str]| self.heads.iter().any(|h| classes.contains(&h.class));
+        let answers = !pending.missing.is_empty()
+            && self.r.tokens.len() <= 8
+            && !self.r.text.trim_end().ends_with('?')
+            && !opens(&["wh", "aux", "show", "cause"])
+            // "can we do min 3?" is a wish in the form of a question.
+            || self.r.marks.at("can_you", 0).is_some() && !opens(&["wh", "show", "cause"]);
+        if matches!(intent, Some(Intent::Query)) && self.margin > 0.3 && !answers
             || problem && intent == Some(Intent::Troubleshoot) && self.target.tier >= Tier::Part
         {
             return None;
@@ -143,6 +150,7 @@ impl Scene<'_> {
             && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
         {
             slots.values.clear();
+            slots.invalid.clear();
             slots.put(&name, said);
         }
         // A different action on the same thing is a request of its own.

@@ -27,6 +27,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     let mut until = 0;
     let mut grounded = vec![false; catalog.len()];
     let mut seen = std::collections::HashSet::new();
+    let mut unexplained = vec![0usize; catalog.len()];
     for (start, end, key) in &windows {
         if *start < until || r.tokens[*start].quoted {
             continue;
@@ -51,6 +52,9 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
             continue;
         }
         let length = ((end - start) as f64).sqrt();
+        if !terms.is_empty() && holders.is_empty() {
+            (0..catalog.len()).filter(|i| !terms.iter().any(|t| t.0 == *i)).for_each(|i| unexplained[i] += 1);
+        }
         for i in &holders {
             grounded[*i] = true;
             words[*i] += 1.3 * length / holders.len() as f64;
@@ -85,6 +89,10 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     }
     let mut scores: Vec<(Option<usize>, f64)> =
         catalog.iter().enumerate().map(|(i, c)| (Some(i), f64::from(of(c.name()) + 0.02).ln() + 1.2 * words[i])).collect();
+    // A pattern that has a place for every value that was named fits better than one that has not.
+    for (i, score) in scores.iter_mut().enumerate() {
+        score.1 -= 1.4 * unexplained[i].min(3) as f64;
+    }
     // A value of an optional parameter alone ("redis") does not make a pattern.
     for (i, score) in scores.iter_mut().enumerate() {
         if !grounded[i] && words[i] > 0.0 {
@@ -93,8 +101,11 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     }
     let foreign =
         r.marks.spans("foreign").iter().filter(|s| !catalog.iter().any(|c| (s.start..s.end).all(|i| c.words.contains(r.low(i))))).count();
-    scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 + 2.2 * foreign.min(2) as f64));
+    // What is grounded in a pattern's own words or values is seldom something else, unless something else is named too.
+    let ours = if foreign == 0 && grounded.iter().any(|g| *g) { 0.9 } else { 0.0 };
+    scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 - ours + 2.2 * foreign.min(2) as f64));
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    if std::env::var_os("DBG").is_some() { eprintln!("   pick {:?} {:?}", r.text, scores.iter().map(|(i,s)| (i.map_or("none", |i| catalog[i].name()), (s*100.0).round()/100.0, i.map_or(0.0, |i| words[i]), i.map_or(0.0,|i| of(catalog[i].name())))).collect::<Vec<_>>()); } // DBG
     let best = scores.first().copied().unwrap_or((None, 0.0));
     let next = scores.get(1).map_or(best.1 - 5.0, |s| s.1);
     Chosen { index: best.0, margin: best.1 - next, evidence: best.0.map_or(0.0, |i| words[i]) }

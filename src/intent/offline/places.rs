@@ -319,6 +319,8 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         let value: Vec<String> = match mode {
             Mode::Make => fresh,
             Mode::Change if verb("destroy") || verb("disable") => had.into_iter().filter(|s| !fresh.contains(s)).collect(),
+            // "60 more sensors in the cellar": a site that is there already.
+            Mode::Change if fresh.iter().all(|s| had.contains(s)) => continue,
             Mode::Change if verb("up") || verb("enable") || verb("make") => had.into_iter().chain(fresh).collect(),
             Mode::Change => fresh,
         };

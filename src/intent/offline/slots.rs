@@ -224,7 +224,13 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
     // After it: "monitoring off", "dns: no", "leave dns alone".
     for i in end..(end + 4).min(r.tokens.len()) {
         let token = &r.tokens[i];
-        if matches!(token.kind, Kind::Punct(c) if c != ':' && c != '=') || token.low == "and" {
+        if matches!(token.kind, Kind::Punct(c) if c != ':' && c != '=')
+            || ["and", "but", "with", "without", "plus", "aber", "mais", "pero", "y", "et", "und"].contains(&token.low.as_str())
+        {
+            break;
+        }
+        // "encryption, no backups": the refusal belongs to what follows it.
+        if matches!(token.low.as_str(), "no" | "none") && r.tokens.get(i + 1).is_some_and(|t| t.kind == Kind::Word) {
             break;
         }
         if one_of(

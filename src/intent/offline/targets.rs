@@ -246,7 +246,9 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     });
     let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
         let next = r.low(s.end);
-        matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
+        // "everything encrypted" says how, not what.
+        let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
+        matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
             || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
             || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
     });

@@ -55,6 +55,7 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             let weak = ["api", "app", "application", "database", "db", "instance", "gateway", "server", "host"].contains(&r.low(i));
             if next.contains('-') && next != "->"
                 || !weak
+                    && !is_noise(r, i + 1)
                     && (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
                     && !r.marks.covers("problem", i + 1)
                     && !kinds.contains(&next)
@@ -141,6 +142,10 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
                     && (r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)))
             })
             .map(|i| slug(r.low(i)));
+    }
+    subject.retain(|i| r.low(*i).len() > 1);
+    if subject.is_empty() {
+        return None;
     }
     Some(subject.iter().map(|i| slug(&r.tokens[*i].raw)).collect::<Vec<_>>().join("-"))
 }
