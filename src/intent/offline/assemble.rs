@@ -126,7 +126,7 @@ impl OfflineParser {
             !super::choices::is_plain_english(&r, *s, key)
                 && self.catalog.iter().flat_map(|c| &c.params).any(|p| p.holds() != Holds::Other && p.terms.contains_key(key))
         });
-        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, decide::Context { spoken, values });
+        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, decide::Context { spoken, values, bare: world.deployments.is_empty() });
         let mut scene = Scene { parser: self, world, r, heads, target, chosen, margin: decision.margin };
         if let Some(pending) = pending
             && let Some(frame) = scene.edit(pending, decision.intent, decision.problem)

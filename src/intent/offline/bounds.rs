@@ -22,6 +22,11 @@ pub(super) fn plain_bound(
     if mode == Mode::Make {
         check(min, n, slots);
         let bounded = slots.values.contains_key(min.name()) || slots.values.contains_key(max.name());
+        // "three servers, up to six": a plain number beside the largest is where it starts.
+        let largest = slots.values.get(max.name()).and_then(|s| s.value.as_i64());
+        if !slots.values.contains_key(min.name()) && largest.is_some_and(|m| n <= m) {
+            return slots.put(min.name(), r.said(n, start, end));
+        }
         if !bounded || r.corrected_between(0, at) {
             slots.put(min.name(), r.said(n, start, end));
             slots.put(max.name(), r.said(n, start, end));

@@ -198,6 +198,8 @@ pub(super) struct Context {
     pub spoken: bool,
     /// A value of some parameter is named.
     pub values: bool,
+    /// Nothing is deployed, so nothing can be changed.
+    pub bare: bool,
 }
 
 /// Scores the intents.
@@ -208,7 +210,7 @@ pub(super) fn intent(
     model: &Model,
     features: &Features,
     chosen: &Chosen,
-    Context { spoken, values }: Context,
+    Context { spoken, values, bare }: Context,
 ) -> Decision {
     let p = model.probabilities(features);
     let base =
@@ -309,6 +311,10 @@ pub(super) fn intent(
     }
     if !named && !described && change_count == 0 && !pronoun && !spoken {
         modify -= 1.5;
+    }
+    if bare && has_domain && !spoken {
+        modify -= 2.5;
+        deploy += 1.0;
     }
     // "mollie out, stripe in", "mira would rather have mysql": a value for something that exists.
     if named && values && !asked && !problem {

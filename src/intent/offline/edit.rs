@@ -66,7 +66,8 @@ impl Scene<'_> {
                 "destroy" | "scale" | "restart" | "stop" | "start" | "upgrade" | "rollback" | "make" | "failover" | "enable" | "disable"
             )
         });
-        if named && self.r.marks.any("correction") && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
+        let corrected = self.r.marks.any("correction") || matches!(self.r.low(0), "not" | "no" | "nicht" | "non");
+        if named && corrected && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
             return Some(Frame { target: as_target(&self.target.names), confidence: 0.75, ..pending.clone() });
         }
         if named {

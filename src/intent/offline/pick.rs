@@ -38,7 +38,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
                 let weight = catalog[i]
                     .params
                     .iter()
-                    .filter(|p| p.terms.contains_key(key.as_str()) && key != "none")
+                    .filter(|p| p.holds() != Holds::Other && p.terms.contains_key(key.as_str()) && key != "none")
                     .map(|p| if p.spec.required { 1.0 } else { 0.6 })
                     .fold(0.0, f64::max);
                 (weight > 0.0).then_some((i, weight))

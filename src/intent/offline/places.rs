@@ -271,6 +271,17 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         lettered.iter().filter(|i| r.tokens[**i + 1].number().is_some()).for_each(|i| slots.used[i + 1] = true);
         return slots.put(p.name(), r.said(names, *first, last + 2));
     }
+    // "the three schools Linden, Mitte and Wedding": as many names as were counted.
+    for at in 0..r.tokens.len() {
+        let Some(n) = r.tokens[at].number().filter(|n| *n > 1 && mode == Mode::Make) else { continue };
+        let noun = r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.len() > 3 && !taken[at + 1]);
+        let colon = usize::from(r.tokens.get(at + 2).is_some_and(|t| t.is_punct(':') || t.is_punct('(')) || matches!(r.low(at + 2), "in" | "at"));
+        let (names, end) = list(r, at + 2 + colon, taken);
+        if noun && i64::try_from(names.len()) == Ok(n) && names.iter().all(|x| !x.0.is_empty()) {
+            slots.used[at] = true;
+            return slots.put(p.name(), r.said(names.into_iter().map(|x| x.0).collect::<Vec<_>>(), at, end));
+        }
+    }
     // The pattern's own noun first ("sites: a, b"), then a preposition ("in Porto").
     for (at, by_noun) in (0..r.tokens.len()).map(|i| (i, true)).chain((0..r.tokens.len()).map(|i| (i, false))) {
         let low = r.low(at);

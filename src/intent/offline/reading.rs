@@ -86,6 +86,13 @@ impl<'a> Reading<'a> {
     pub fn new(text: &'a str, tokens: Vec<Token>, lexicon: &'a Lexicon) -> Self {
         let mut marks = lexicon.mark(&tokens);
         separable(&tokens, &mut marks);
+        // "14 … no, 15"
+        for i in 1..tokens.len().saturating_sub(1) {
+            let refused = ["no", "nein", "non", "nope"].contains(&tokens[i].low.as_str());
+            if refused && matches!(tokens[i - 1].kind, Kind::Punct(_)) && tokens[i + 1].is_punct(',') {
+                marks.add("correction", i, i + 1);
+            }
+        }
         let shut = vec![false; tokens.len()];
         Self { text, tokens, marks, lexicon, shut, quoted_fault: false, quoted: false }
     }
@@ -126,6 +133,16 @@ impl<'a> Reading<'a> {
     /// All windows of open tokens, longest first per start, with their phrase keys.
     pub fn windows(&self) -> Vec<(usize, usize, String)> {
         windows(&self.tokens).filter(|(s, e, _)| !self.shut[*s..*e].iter().any(|x| *x)).collect()
+    }
+
+    /// Whether a token lies in a clause that says of a number that it does not do ("2 is too few", "3 are not enough").
+    pub fn in_complaint(&self, at: usize) -> bool {
+        (at..self.clause_end(at)).any(|i| {
+            let next = self.low(i + 1);
+            self.low(i) == "too" && ["few", "many", "little", "much", "small", "big", "expensive", "low", "high"].contains(&next)
+                || self.low(i) == "not" && ["enough", "sufficient"].contains(&next)
+                || self.low(i) == "zu" && ["wenig", "wenige", "viel", "viele"].contains(&next)
+        })
     }
 
     /// Whether a token lies in a clause about what may go wrong ("if one server dies", "wenn ein Knoten ausfällt").

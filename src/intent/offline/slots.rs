@@ -47,6 +47,8 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
         // "should keep running if one server dies": no number of what is to be made.
         (0..r.tokens.len()).filter(|i| r.in_failure(*i)).for_each(|i| slots.used[i] = true);
     }
+    // "2 replicas are too few": a number that is not wanted.
+    (0..r.tokens.len()).filter(|i| r.in_complaint(*i)).for_each(|i| slots.used[i] = true);
     let windows = r.windows();
     let mut taken = vec![false; r.tokens.len()];
     for p in c.params.iter().filter(|p| matches!(p.holds(), Holds::Choice | Holds::Choices)) {
@@ -118,7 +120,14 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
             engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change || [":", "-", "="].contains(&r.before(i, 1)));
         let unit = counted(r, c, i) || ["x", "min", "max", "days", "day", "weeks", "to", "-"].contains(&r.low(i + 1));
         let upgrade = mode == Mode::Change && r.marks.any("upgrade") && before < i && matches!(r.low(i - 1), "to" | "auf" | "a" | "v");
-        if named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
+        // "10.11 to 11.4"
+        let from_to = mode == Mode::Change
+            && before < i
+            && token.kind == Kind::Decimal
+            && before.checked_sub(1).is_some_and(|b| r.tokens[b].kind == Kind::Decimal);
+        // "postgres 14, no, 15"
+        let corrected = best.as_ref().is_some_and(|b| b.1 < i && r.corrected_between(b.1, i)) && !unit;
+        if from_to || corrected || named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
             let raw = token.low.clone();
             if best.is_none() || r.corrected_between(0, i) || mode == Mode::Change {
                 best = Some((i, i + 1, raw));

@@ -151,6 +151,13 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                             }))
                     {
                         add(Tier::Part, i, i + 1);
+                    } else if token.low.len() == 2
+                        && matches!(r.before(i, 1), "the" | "in" | "our")
+                        && (matches!(r.low(i + 1), "one" | "") || r.lexicon.is("generic_part", r.low(i + 1)))
+                        && key.split(' ').any(|p| p == token.low && !r.lexicon.is("generic_part", p))
+                    {
+                        // "the us one"
+                        add(Tier::Part, i, i + 1);
                     } else if kinds.iter().any(|k| same_word(k, &token.low)) {
                         // "the shop" may be any of the deployments that are called a shop.
                         add(Tier::Noun, i, i + 1);

@@ -98,6 +98,8 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             "returns", "not",
         ]
         .contains(&r.low(at))
+        && !(r.low(at).ends_with("ing") && !subject.is_empty() && !r.is_unknown(at))
+        && !["returning", "giving", "throwing", "showing", "failing", "crashing", "logging"].contains(&r.low(at))
         && !r.marks.covers("aux", at)
         && !r.marks.covers("show", at)
     {
@@ -128,6 +130,18 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             .is_some_and(|i| generic.contains(&r.low(*i)) || (r.low(*i).ends_with('s') && r.lexicon.common.contains(r.low(*i))))
     {
         subject.pop();
+    }
+    // "the upgrade of loki failed"
+    let last = subject.last().copied().unwrap_or_default();
+    let action = ["upgrade", "install", "installation", "rollout", "restart", "backup", "migration", "update", "deployment", "release", "rollback"];
+    if action.contains(&r.low(last)) && matches!(r.low(last + 1), "of" | "for") {
+        let mut next = last + 2;
+        while r.is_filler(next) {
+            next += 1;
+        }
+        if open(next) {
+            return Some(slug(&r.tokens[next].raw));
+        }
     }
     let technical = subject
         .iter()
