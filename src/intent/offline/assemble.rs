@@ -72,6 +72,9 @@ impl OfflineParser {
     /// Reads one turn, given the frame that waits.
     pub(super) fn next_turn(&self, text: &str, world: &World, pending: Option<&Frame>) -> Frame {
         let mut clean = guard::clean(text);
+        for word in [" the hell ", " the heck ", " on earth ", " the fuck ", " the devil ", " zum teufel "] {
+            clean.text = clean.text.replace(word, " ");
+        }
         let taken_back = take_back(&mut clean.text);
         let also = split_off(&mut clean.text);
         let mut talked: World;

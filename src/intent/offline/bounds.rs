@@ -53,12 +53,15 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
         let Some(a) = number(i).filter(|_| !slots.used[i]) else { continue };
         // "2 to 6", "3-7", "between 2 and 6", "2 instances to 6"
         let unit = usize::from(noun_at(r, c, i + 1).is_some_and(|(_, e)| e == i + 2));
-        let joined = i + 1 + unit;
+        let mut joined = i + 1 + unit;
+        // "from four up to ten"
+        joined += usize::from(matches!((r.low(joined), r.low(joined + 1)), ("up" | "and", "to" | "up") | ("bis", "zu")));
         let Some(b) = number(joined + 1) else { continue };
         let word = r.low(joined);
         let and = matches!(word, "and" | "y" | "et" | "und");
         let dash = r.tokens.get(joined).is_some_and(|t| t.is_punct('-') || t.is_punct('/'));
-        let ranged = dash || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
+        let either = matches!(word, "or" | "oder" | "ou") && a < b && noun_at(r, c, joined + 2).is_some();
+        let ranged = dash || either || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
         if !ranged || slots.used[joined + 1] {
             continue;
         }

@@ -85,6 +85,14 @@ impl Scene<'_> {
         if verb == Verb::Failover && self.parser.recovery().is_some() {
             return self.recovery();
         }
+        // "are backups on?" "turn them off": the switch that was spoken of.
+        let verb = match self.spoken_switch(c, verb) {
+            Some((name, said)) => {
+                slots.put(&name, said);
+                Verb::Update
+            }
+            None => verb,
+        };
         if !matches!(verb, Verb::Scale | Verb::Update | Verb::Upgrade) {
             let used = std::mem::take(&mut slots.used);
             slots = Slots { used, ..Slots::default() };
@@ -126,6 +134,23 @@ impl Scene<'_> {
         frame.confidence = self.confidence(Some((&frame, &slots)));
         frame.params = slots::nest(slots.values);
         frame
+    }
+
+    /// The switch that the last turn of the person was about, when this one turns "it" on or off.
+    fn spoken_switch(&self, c: &Compiled, verb: Verb) -> Option<(String, crate::intent::Said)> {
+        let on = match verb {
+            Verb::Stop => false,
+            Verb::Start => true,
+            _ => return None,
+        };
+        let last = self.world.history.iter().rev().find(|t| t.role == crate::intent::Role::User)?;
+        let turned = self.r.tokens.iter().position(|t| matches!(t.low.as_str(), "off" | "on" | "aus" | "an"))?;
+        if self.target.spans.iter().any(|(s, e)| e > s) || !self.r.marks.any("pronoun") {
+            return None;
+        }
+        let words = super::text::phrase_key(&last.text);
+        let p = c.params.iter().find(|p| p.holds() == Holds::Switch && words.split(' ').any(|w| p.named_by(w.trim_matches('?'))))?;
+        Some((p.name().to_owned(), self.r.said(on, turned, turned + 1)))
     }
 
     /// Whether a change would change nothing and nothing was told to be changed: then the words state or ask something.

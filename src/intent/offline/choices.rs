@@ -111,7 +111,9 @@ pub(super) fn choice(
                 continue;
             }
             let after = (*end..(*end + 2).min(r.tokens.len())).find(|i| r.tokens[*i].kind == Kind::Word).map_or("", |i| r.low(i));
-            if sign(r, *start, *end) == Sign::No
+            let unneeded = after == "not" && ["needed", "required", "necessary", "wanted"].contains(&r.low(*end + 1)) || matches!(after, "unnecessary" | "unneeded");
+            if unneeded
+                || sign(r, *start, *end) == Sign::No
                 || one_of(after, &["none", "off", "no", "disabled", "keine", "aucun"]) && !r.clause_end(*start).eq(end)
             {
                 return slots.put(p.name(), r.said("none", start.saturating_sub(1), (*end).max(*start + 1)));

@@ -139,7 +139,15 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
             adjacent.is_some() && (to_right.is_none() || adjacent.is_some_and(|(_, s)| at - s <= 2) && style_is_left(r, c, at));
         let (params, start, end): (Vec<usize>, usize, usize) = if takes_left {
             let Some((param, start)) = adjacent else { continue };
-            (vec![param], start, at + 1)
+            // "both replicas and db replicas to 4"
+            let also = matches!(r.before(start, 1), "and" | "und" | "et" | "y")
+                .then(|| noun_before(r, c, start - 1))
+                .flatten()
+                .filter(|(p, s)| *p != param && !used_nouns[*s] && r.before(*s, 1).parse::<i64>().is_err());
+            match also {
+                Some((other, from)) => (vec![other, param], from, at + 1),
+                None => (vec![param], start, at + 1),
+            }
         } else if let Some((counts, end)) = to_right {
             used_nouns[at + 1..end].iter_mut().for_each(|x| *x = true);
             let params = match counts {

@@ -93,6 +93,15 @@ fn changes(r: &Reading<'_>, head: &Head) -> bool {
         && !is_noun_use(r, head)
 }
 
+/// "does not go offline", "never crashes", "so that it must not fail": a fault that is not to be.
+fn refused(r: &Reading<'_>, at: usize) -> bool {
+    let mut i = at;
+    while i > 0 && at - i < 3 && ["go", "be", "get", "ever", "just", "simply", "really"].contains(&r.low(i - 1)) {
+        i -= 1;
+    }
+    ["not", "never", "cannot"].contains(&r.before(i, 1)) && !["not", "no"].contains(&r.low(at)) && !["respond", "responding", "working"].contains(&r.low(at))
+}
+
 /// The faults that a request mentions, without those that it only wants to be safe from.
 pub(super) fn faults(r: &Reading<'_>) -> usize {
     let action = |start: usize, end: usize| {
@@ -101,7 +110,7 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
             .any(|c| r.marks.spans(c).iter().any(|s| s.start <= start && s.end >= end && s.end - s.start > end - start))
     };
     let spans = r.marks.spans("problem").iter().filter(|s| {
-        if action(s.start, s.end) || r.marks.covers("particle", s.start) || r.in_failure(s.start) {
+        if refused(r, s.start) || action(s.start, s.end) || r.marks.covers("particle", s.start) || r.in_failure(s.start) {
             return false;
         }
         if r.tokens[s.start].number().is_some() {
@@ -187,7 +196,8 @@ fn negated_fact(r: &Reading<'_>) -> bool {
         let subject = r.tokens.get(i - 1).is_some_and(|t| t.kind == Kind::Word || t.kind == Kind::Domain) && !people.contains(&r.before(i, 1));
         let verb = if english { i + 2 } else { i + 1 };
         let wanted = ["need", "needs", "want", "require", "matter", "use", "run", "encrypted", "monitored", "needed", "necessary", "too", "allowed", "listed", "mentioned", "important"];
-        subject && r.tokens.get(verb).is_some_and(|t| t.kind == Kind::Word && !wanted.contains(&t.low.as_str()))
+        let safe = r.marks.spans("problem").iter().any(|s| s.start >= verb && s.start <= verb + 2 && refused(r, s.start));
+        subject && !safe && r.tokens.get(verb).is_some_and(|t| t.kind == Kind::Word && !wanted.contains(&t.low.as_str()))
     })
 }
 
@@ -438,8 +448,13 @@ pub(super) fn intent(
     }
     if !tech && !spoken && !r.quoted && change_count == 0 && !problem {
         outside += 2.0;
-        if makes || wants {
+        // What is wanted has a name that nobody knows ("n8n"), or it is an everyday thing ("a smile").
+        let everyday = (0..r.tokens.len()).all(|i| r.tokens[i].kind != Kind::Word || r.lexicon.common.contains(r.low(i)) || !r.is_unknown(i))
+            && r.tokens.len() < 8;
+        if (makes || wants) && !everyday {
             outside -= 1.0;
+        } else if makes {
+            outside += 2.0;
         }
     }
     // "a summary of yesterday's changes": what happens here, though no thing is named.

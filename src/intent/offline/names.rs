@@ -85,6 +85,13 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
             return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));
         }
     }
+    // "Moon Soap moonsoap.example": two words that are one label.
+    for at in 1..r.tokens.len() {
+        let pair = format!("{}{}", r.low(at - 1), r.low(at));
+        if can_be_name(r, at - 1) && can_be_name(r, at) && pair.len() > 5 && labels.iter().rev().skip(1).any(|l| l.replace('-', "") == pair) {
+            return Some(r.said(slug(&r.words(at - 1, at + 1)), at - 1, at + 1));
+        }
+    }
     // "web app atlas at", "shop atlas,": an unknown word right after the pattern's noun.
     for at in 1..r.tokens.len() {
         let noun = r.before(at, 1);

@@ -81,7 +81,8 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
             let counted = (1..r.tokens.len()).any(|k| {
                 r.tokens[k - 1].number().is_some() && c.params.iter().any(|p| matches!(p.holds(), Holds::Min | Holds::Max) && p.named_by(r.low(k)))
             });
-            if c.has_bounds() && counted && (r.marks.any("max") || r.marks.any("min") || r.marks.any("range")) {
+            let bounded = r.marks.any("max") && r.marks.any("min");
+            if c.has_bounds() && (bounded || counted && (r.marks.any("max") || r.marks.any("min") || r.marks.any("range"))) {
                 words[i] += 0.7;
                 grounded[i] = true;
             }

@@ -309,7 +309,14 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         } else {
             unknown > 0 && unknown * 2 >= names.len() && names.iter().all(|n| is_place(r, n.1))
         };
-        if !good || names.iter().any(|n| n.0.is_empty()) {
+        // "for our stadium" says whose, not where.
+        let whose = preposition && from > at + 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
+        if whose {
+            continue;
+        }
+        // "on an MQTT edge" says what, not where.
+        let what = names.iter().any(|n| (n.1..n.2).any(|i| c.words.contains(r.low(i)) && !p.named_by(r.low(i))));
+        if !good || what || names.iter().any(|n| n.0.is_empty()) {
             continue;
         }
         // "the depots Nord, Ost": the first item drags its noun along.

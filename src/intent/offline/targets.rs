@@ -127,7 +127,11 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             if *words == key {
                 add(Tier::Name, *start, *end);
             } else if pattern.is_some_and(|p| p.words.contains(words.as_str())) {
-                add(Tier::Noun, *start, *end);
+                // "3 db replicas" counts, and speaks of no database.
+                let counts = ["alike_replica", "alike_instance"].iter().any(|class| r.lexicon.is(class, r.low(*end)));
+                if !counts {
+                    add(Tier::Noun, *start, *end);
+                }
             } else if values.contains(words) {
                 add(Tier::Value, *start, *end);
             }
@@ -251,7 +255,11 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
         ]
         .contains(&r.low(s.end.saturating_sub(1)))
     });
-    let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
+    let everything = all_span.filter(|s| {
+        let before = r.before(s.start, 1);
+        !(before == "of" && r.before(s.start, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
+    })
+    .is_some_and(|s| {
         let next = r.low(s.end);
         // "everything encrypted" says how, not what.
         let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);

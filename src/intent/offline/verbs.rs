@@ -84,6 +84,13 @@ fn wish(r: &Reading<'_>, start: usize) -> Option<Head> {
     let at = (start + 1..end).find(|i| ["want", "wants", "need", "needs", "require", "requires", "wish", "wishes"].contains(&r.low(*i)))?;
     let refused = ["not", "no", "never", "longer"].contains(&r.before(at, 1));
     let plain = (start..at).all(|i| r.tokens[i].kind == Kind::Word && r.low(i) != "to");
+    // "we do not need it any more"
+    let over = (at..r.clause_end(at)).any(|i| {
+        r.low(i) == "anymore" || r.low(i) == "any" && matches!(r.low(i + 1), "more" | "longer") || r.low(i) == "longer" && r.before(i, 1) == "no"
+    }) || r.before(at, 1) == "longer";
+    if refused && over {
+        return Some(Head { class: "destroy", at, end: at + 1 });
+    }
     (plain && !refused).then_some(Head { class: "want", at, end: at + 1 })
 }
 
@@ -101,7 +108,8 @@ pub(super) fn heads(r: &Reading<'_>) -> Vec<Head> {
         }
     }
     for start in starts {
-        let head = head_at(r, start, n).or_else(|| wish(r, start));
+        let wish = wish(r, start);
+        let head = wish.filter(|w| w.class == "destroy").or_else(|| head_at(r, start, n)).or(wish);
         if let Some(head) = head
             && !out.iter().any(|h| h.at == head.at)
         {
@@ -155,6 +163,9 @@ pub(super) fn of_modify(r: &Reading<'_>, heads: &[Head], slots: &Slots, target: 
     if has(&["destroy"]) && (only_numbers || unresolved_count) && target.tier > Tier::None {
         return Verb::Scale;
     }
+    if has(&["destroy"]) && for_a_while(r, heads) {
+        return Verb::Stop;
+    }
     if has(&["destroy"]) || (anywhere("destroy") && values.is_empty()) {
         return Verb::Destroy;
     }
@@ -177,6 +188,13 @@ pub(super) fn of_modify(r: &Reading<'_>, heads: &[Head], slots: &Slots, target: 
         return Verb::Start;
     }
     Verb::Update
+}
+
+/// "take it down for maintenance": what is taken down for a while is stopped, not destroyed.
+fn for_a_while(r: &Reading<'_>, heads: &[Head]) -> bool {
+    let mild = heads.iter().any(|h| h.class == "destroy" && matches!(r.low(h.at), "take" | "shut" | "bring" | "nimm"));
+    let brief = ["maintenance", "tonight", "until", "weekend", "temporarily", "holidays", "while", "wartung", "wochenende", "overnight", "briefly", "moment"];
+    mild && ((0..r.tokens.len()).any(|i| brief.contains(&r.low(i))) || r.marks.any("start"))
 }
 
 /// Whether a value is a number of something, so that changing it alone is a scale.
