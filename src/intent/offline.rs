@@ -206,4 +206,7 @@ fn features(r: &Reading<'_>, names: &[(usize, usize)]) -> Features {
 }
 
 #[cfg(test)]
+mod attacks;
+
+#[cfg(test)]
 mod tests;

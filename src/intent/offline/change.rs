@@ -158,6 +158,7 @@ impl Scene<'_> {
         let told = self.heads.iter().any(|h| !matches!(h.class, "wh" | "aux" | "show" | "cause"));
         frame.verb == Some(Verb::Update)
             && frame.params.is_empty()
+            && self.world.history.is_empty()
             && frame.missing.iter().all(|m| m != "target")
             && self.target.tier >= Tier::Part
             && self.r.tokens.len() > 3

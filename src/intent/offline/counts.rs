@@ -82,7 +82,8 @@ fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
                     return Some((Counts::One(other), e));
                 }
             }
-            return Some((Counts::One(param), end));
+            // "8 wind turbines sites": the last of two nouns is what is counted.
+            return Some(noun_at(r, c, end).filter(|(p, _)| *p != param).map_or((Counts::One(param), end), |(p, e)| (Counts::One(p), e)));
         }
         if i == at + 1 && token.low == "of" && (r.marks.covers("all", i + 1) || matches!(r.low(i + 1), "each" | "both")) {
             return Some((Counts::Everything, i + 2));
@@ -241,6 +242,7 @@ pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Opt
     let to = (at.saturating_sub(2)..at).any(|i| matches!(r.low(i), "to" | "at" | "auf" | "=" | ":" | "is" | "of"));
     let adds = (start..at).any(|i| matches!(r.low(i), "add" | "ajoute" | "anade" | "agrega" | "plus" | "adding" | "attach"));
     let removes = (start..at).any(|i| ["remove", "drop", "cut", "lose", "minus", "quita", "enleve", "entferne"].contains(&r.low(i)));
+    let removes = removes || (start..at).any(|i| r.low(i) == "take") && (at..r.clause_end(at)).any(|i| matches!(r.low(i), "away" | "off" | "out"));
     if near("fewer") || (by && verb("down")) || (removes && !to) {
         base.map(|b| b - n)
     } else if near("more") || (by && verb("up")) || (adds && !to) {
@@ -260,7 +262,8 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         let factor = match word {
             "double" | "verdopple" | "verdoppeln" | "doubler" | "duplica" | "duplicar" => Some((2, 1)),
             "triple" | "verdreifache" => Some((3, 1)),
-            "halve" | "half" | "halbiere" => Some((1, 2)),
+            "halve" | "halbiere" => Some((1, 2)),
+            "half" if r.low(i + 1) != "a" => Some((1, 2)),
             _ => None,
         };
         let one = ["another", "additional", "extra", "more", "weitere", "weiteren", "otra", "otro"].contains(&word)
@@ -284,7 +287,9 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         if p.holds() == Holds::Sites {
             continue;
         }
-        let name = if matches!(p.holds(), Holds::Min | Holds::Max) { "instances" } else { p.name() };
+        let largest = c.holding(Holds::Max).filter(|_| (i..end).any(|j| r.marks.covers("max", j)));
+        let p = largest.unwrap_or(p);
+        let name = if largest.is_none() && matches!(p.holds(), Holds::Min | Holds::Max) { "instances" } else { p.name() };
         let base = current
             .get(p.name())
             .and_then(Value::as_i64)
@@ -361,7 +366,8 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Va
                     ]
                         .contains(&t.low.as_str())
             });
-            let ends = ends || r.before(*i, 1) == "x";
+            let enough = r.low(*i + 1) == "is" && ["enough", "fine", "ok", "okay", "plenty", "good", "better"].contains(&r.low(*i + 2));
+            let ends = ends || enough || r.before(*i, 1) == "x" || r.low(*i + 1) == "of" && ["them", "those", "these", "it"].contains(&r.low(*i + 2));
             let odd = [
                 "port", "version", "v", "revision", "snapshot", "tag", "vlan", "#", "on", "in", "code", "last", "%", "$", "since", "number",
             ]

@@ -227,7 +227,11 @@ pub(super) fn intent(
         |class: &str| model.labels().iter().position(|l| l == class).and_then(|i| p.get(i)).map_or(-3.0, |p| (f64::from(*p) + 0.03).ln());
     let [mut deploy, mut query, mut modify, mut trouble, mut outside] = CLASSES.map(base);
     // "the database needs encryption off" wishes nothing new.
-    let of_ours = |h: &Head| h.class == "want" && h.at > 0 && target.at.iter().any(|(s, _)| *s < h.at && *s >= r.clause_start(h.at));
+    let of_ours = |h: &Head| {
+        let before = |s: usize| h.at > 0 && s < h.at && s >= r.clause_start(h.at);
+        let the = |s: usize| s > h.end && s <= h.end + 2 && ["the", "our", "my"].contains(&r.before(s, 1)) && target.one().is_some();
+        h.class == "want" && target.at.iter().any(|(s, _)| before(*s) || the(*s))
+    };
     let lead = heads.first().filter(|h| !is_noun_use(r, h) && (target.tier >= Tier::Part || !of_ours(h)));
     let asked = r.text.trim_end().ends_with('?') || r.text.contains('¿');
     let polite_request = r.marks.any("can_you") && lead.is_none_or(|h| h.class != "wh" && (h.class != "aux" || r.low(h.at) == "do"));
@@ -284,7 +288,7 @@ pub(super) fn intent(
         });
     if definite && !makes && first_class != "want" {
         deploy -= 1.8;
-        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") { 1.5 } else { 0.5 };
+        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") || r.marks.any("enable") { 1.5 } else { 0.5 };
     }
     if !pattern && !foreign && !makes && !wants && target.like.is_empty() {
         deploy -= 1.5;
@@ -339,7 +343,8 @@ pub(super) fn intent(
         _ => {}
     }
     if asked && !polite_request && first_class != "want" {
-        query += 1.5;
+        // "records backups?" names a thing and asks.
+        query += if heads.is_empty() { 3.0 } else { 1.5 };
     }
     // "last change to the shop, who and when"; "the log has X in it. what does that mean?"
     let later_question = heads.iter().skip(1).any(|h| matches!(h.class, "wh" | "aux") && r.clause_start(h.at) > 0 && !makes);
@@ -421,7 +426,11 @@ pub(super) fn intent(
         trouble -= 1.0;
     } else if problem {
         modify -= 1.2;
-        deploy -= if pattern && (makes || wants) { 0.0 } else { 2.5 };
+        deploy -= match (makes || wants, pattern) {
+            (true, true) => 0.0,
+            (true, false) => 2.5,
+            (false, _) => 4.0,
+        };
     }
 
     // Nothing for Swell.
@@ -431,6 +440,10 @@ pub(super) fn intent(
         if !tech {
             outside += 1.5;
         }
+        if !makes && !wants {
+            deploy -= 1.5;
+            outside += if matches!(first_class, "wh" | "aux" | "show") { 1.0 } else { 0.0 };
+        }
     }
     // "upgrade me", "roll me back": people are not deployments.
     if heads.iter().any(|h| {
@@ -438,6 +451,10 @@ pub(super) fn intent(
             && (h.at..h.end + 2).any(|i| ["me", "myself", "yourself", "mich", "moi"].contains(&r.low(i)))
             && !["for", "to", "with"].contains(&r.low(h.end))
     }) {
+        outside += 3.0;
+    }
+    // "shut down your emotions": Swell is no deployment either.
+    if !named && !tech && heads.iter().any(|h| changes(r, h) && r.low(h.end) == "your") {
         outside += 3.0;
     }
     if chatter(r) {

@@ -295,7 +295,7 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
             continue;
         }
         let mut from = at + 1;
-        while [":", "=", "in", "at", "are", "called", "named", "und"].contains(&r.low(from)) || r.is_filler(from) {
+        while [":", "=", "in", "at", "are", "called", "named", "und", "[", "("].contains(&r.low(from)) || r.is_filler(from) {
             from += 1;
         }
         // "at the plants in Porto": the noun between the preposition and the names.
@@ -310,7 +310,7 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
             unknown > 0 && unknown * 2 >= names.len() && names.iter().all(|n| is_place(r, n.1))
         };
         // "for our stadium" says whose, not where.
-        let whose = preposition && from > at + 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
+        let whose = preposition && from > at + 1 && names.len() == 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
         if whose {
             continue;
         }

@@ -26,7 +26,10 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 36] = [
+const SEPARABLE: [(&str, &str, &str); 39] = [
+    ("put", "sleep", "stop"),
+    ("send", "sleep", "stop"),
+    ("was", "los", "cause"),
     ("hau", "weg", "destroy"),
     ("wirf", "weg", "destroy"),
     ("raum", "weg", "destroy"),

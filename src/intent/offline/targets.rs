@@ -126,6 +126,9 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
         for (start, end, words) in &windows {
             if *words == key {
                 add(Tier::Name, *start, *end);
+            } else if end - start == 2 && key.split(' ').count() == 2 && key.split(' ').rev().eq(words.split(' ')) {
+                // "the eu shop" is shop-eu
+                add(Tier::Name, *start, *end);
             } else if pattern.is_some_and(|p| p.words.contains(words.as_str())) {
                 // "3 db replicas" counts, and speaks of no database.
                 let counts = ["alike_replica", "alike_instance"].iter().any(|class| r.lexicon.is(class, r.low(*end)));

@@ -56,7 +56,8 @@ fn head_at(r: &Reading<'_>, start: usize, end: usize) -> Option<Head> {
         // The longest phrase wins; among equals the order of HEADS.
         let mut best: Option<Head> = None;
         for class in HEADS {
-            if class == "aux" && subject {
+            // "I don't know" refuses nothing.
+            if subject && (class == "aux" || class == "disable" && r.low(at) == "do") {
                 continue;
             }
             if let Some(stop) = r.marks.at(class, at)
