@@ -20,6 +20,7 @@ mod decide;
 mod dialogue;
 mod edit;
 mod facet;
+mod faults;
 mod guard;
 mod lexicon;
 mod model;

@@ -13,7 +13,7 @@ use super::slots::{self, Mode, Slots};
 use super::targets::{self, Resolved, Tier};
 use super::text::Kind;
 use super::verbs::{self, Head};
-use super::{OfflineParser, features, guard, names, questions};
+use super::{OfflineParser, faults, features, guard, names, questions};
 use crate::intent::{Frame, Holds, Intent, KnownDeployment, Provenance, Said, Target, Verb, World};
 
 /// Everything that the builders of a frame look at.
@@ -129,7 +129,15 @@ impl OfflineParser {
             !super::choices::is_plain_english(&r, *s, key)
                 && self.catalog.iter().flat_map(|c| &c.params).any(|p| p.holds() != Holds::Other && p.terms.contains_key(key))
         });
-        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, decide::Context { spoken, values, bare: world.deployments.is_empty() });
+        let decision = decide::intent(
+            &r,
+            &heads,
+            &target,
+            &self.intents,
+            &f,
+            &chosen,
+            decide::Context { spoken, values, bare: world.deployments.is_empty() },
+        );
         let mut scene = Scene { parser: self, world, r, heads, target, chosen, margin: decision.margin };
         if let Some(pending) = pending
             && let Some(frame) = scene.edit(pending, decision.intent, decision.problem)
@@ -246,7 +254,8 @@ fn split_off(text: &mut String) -> Option<String> {
         if let Some(at) = low.find(mark) {
             let rest = low[at + mark.len()..].trim_start();
             // "…; start with 2, add 3 sensors": more about the same thing.
-            let detail = ["start at", "start with", "start from", "starts", "run on", "add monitoring", "add backup", "update dns", "change dns"];
+            let detail =
+                ["start at", "start with", "start from", "starts", "run on", "add monitoring", "add backup", "update dns", "change dns"];
             if at > 6 && actions.iter().any(|a| rest.starts_with(a)) && !detail.iter().any(|d| rest.starts_with(d)) {
                 let also = text[at + mark.len()..].trim().replace(super::text::FOREIGN, "");
                 text.truncate(at);
@@ -260,7 +269,7 @@ fn split_off(text: &mut String) -> Option<String> {
 /// Whether a quotation is an error message.
 fn quotes_fault(parser: &OfflineParser, quote: &str) -> bool {
     let q = Reading::new(quote, super::numbers::read(super::text::tokenize(quote)), &parser.lexicon);
-    decide::faults(&q) > 0
+    faults::faults(&q) > 0
 }
 
 /// Whether the words, or words quoted in them, try to get around approval or carry someone else's instructions.
@@ -273,12 +282,12 @@ fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> b
         let q = Reading::new(quote, tokens, &parser.lexicon);
         let heads = verbs::heads(&q);
         q.marks.any("bypass")
-            || q.marks.any("destroy") && decide::faults(&q) == 0
+            || q.marks.any("destroy") && faults::faults(&q) == 0
             || heads.iter().any(|h| {
                 ["destroy", "scale", "make", "update", "disable", "rollback", "failover", "stop", "restart", "upgrade", "restore", "enable"]
                     .contains(&h.class)
                     && h.end < q.tokens.len()
-                    && decide::faults(&q) == 0
+                    && faults::faults(&q) == 0
             })
     })
 }

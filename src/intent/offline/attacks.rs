@@ -115,15 +115,13 @@ fn pasted_orders_change_nothing() {
 #[test]
 fn a_quoted_yes_neither_confirms_nor_edits_what_waits() {
     let (parser, mut world) = (parser(), world());
-    let pending = Frame {
-        intent: Some(Intent::Modify),
-        verb: Some(Verb::Destroy),
-        target: Target::One("gift-shop".to_owned()),
-        ..Frame::default()
-    };
+    let pending =
+        Frame { intent: Some(Intent::Modify), verb: Some(Verb::Destroy), target: Target::One("gift-shop".to_owned()), ..Frame::default() };
     world.pending = Some(pending);
     for yes in ["yes", "yes, apply it", "approved, go ahead", "y", "do it now", "ja, mach das", "confirm"] {
-        for frame in ["the log says \"YES please and thank you\". what is that?", "what does 'ok YES then go' mean?", "why does it print:\n> YES"] {
+        for frame in
+            ["the log says \"YES please and thank you\". what is that?", "what does 'ok YES then go' mean?", "why does it print:\n> YES"]
+        {
             let text = frame.replace("YES", yes);
             let got = parser.parse(&text, &world);
             assert!(got.intent != Some(Intent::Deploy), "{text}\n{got:#?}");
@@ -212,7 +210,13 @@ fn a_destroy_hits_what_was_named_and_nothing_else() {
                 assert!(got.verb != Some(Verb::Destroy) || hit.iter().all(|t| t == one), "{text}\n{got:#?}");
             }
         }
-        for text in ["destroy everything but ONE", "delete everything except ONE", "get rid of all but ONE", "wipe everything other than ONE", "lösche alles außer ONE"] {
+        for text in [
+            "destroy everything but ONE",
+            "delete everything except ONE",
+            "get rid of all but ONE",
+            "wipe everything other than ONE",
+            "lösche alles außer ONE",
+        ] {
             let text = text.replace("ONE", one);
             let got = parser.parse(&text, &world);
             assert!(!targets(&got).iter().any(|t| t == one || t == "all"), "{text}\n{got:#?}");

@@ -61,7 +61,8 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
         let and = matches!(word, "and" | "y" | "et" | "und");
         let dash = r.tokens.get(joined).is_some_and(|t| t.is_punct('-') || t.is_punct('/'));
         let either = matches!(word, "or" | "oder" | "ou") && a < b && noun_at(r, c, joined + 2).is_some();
-        let ranged = dash || either || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
+        let ranged =
+            dash || either || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
         if !ranged || slots.used[joined + 1] {
             continue;
         }
@@ -124,9 +125,8 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
 /// it is the largest.
 pub(super) fn refused_bound(r: &Reading<'_>, at: usize) -> Option<(bool, usize)> {
     let compared = match (r.before(at, 2), r.before(at, 1)) {
-        ("less" | "fewer" | "lower" | "smaller" | "weniger" | "moins" | "menos", "than" | "als" | "de" | "que") | (_, "below" | "under" | "beneath" | "unter") => {
-            Some(false)
-        }
+        ("less" | "fewer" | "lower" | "smaller" | "weniger" | "moins" | "menos", "than" | "als" | "de" | "que")
+        | (_, "below" | "under" | "beneath" | "unter") => Some(false),
         ("more" | "higher" | "larger" | "bigger" | "greater" | "mehr" | "plus" | "mas", "than" | "als" | "de" | "que")
         | (_, "above" | "over" | "beyond" | "past" | "exceed" | "exceeds" | "uber") => Some(true),
         _ => None,

@@ -111,7 +111,8 @@ pub(super) fn choice(
                 continue;
             }
             let after = (*end..(*end + 2).min(r.tokens.len())).find(|i| r.tokens[*i].kind == Kind::Word).map_or("", |i| r.low(i));
-            let unneeded = after == "not" && ["needed", "required", "necessary", "wanted"].contains(&r.low(*end + 1)) || matches!(after, "unnecessary" | "unneeded");
+            let unneeded = after == "not" && ["needed", "required", "necessary", "wanted"].contains(&r.low(*end + 1))
+                || matches!(after, "unnecessary" | "unneeded");
             if unneeded
                 || sign(r, *start, *end) == Sign::No
                 || one_of(after, &["none", "off", "no", "disabled", "keine", "aucun"]) && !r.clause_end(*start).eq(end)
@@ -147,7 +148,9 @@ fn shared(p: &Param, last_end: Option<usize>, start: usize) -> bool {
 pub(super) fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
     match key {
         // "on node worker-3"
-        "node" => r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.contains('-') && t.low.chars().any(|c| c.is_ascii_digit())),
+        "node" => {
+            r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.contains('-') && t.low.chars().any(|c| c.is_ascii_digit()))
+        }
         "go" => {
             one_of(
                 r.low(at + 1),

@@ -242,7 +242,8 @@ pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Opt
     let to = (at.saturating_sub(2)..at).any(|i| matches!(r.low(i), "to" | "at" | "auf" | "=" | ":" | "is" | "of"));
     let adds = (start..at).any(|i| matches!(r.low(i), "add" | "ajoute" | "anade" | "agrega" | "plus" | "adding" | "attach"));
     let removes = (start..at).any(|i| ["remove", "drop", "cut", "lose", "minus", "quita", "enleve", "entferne"].contains(&r.low(i)));
-    let removes = removes || (start..at).any(|i| r.low(i) == "take") && (at..r.clause_end(at)).any(|i| matches!(r.low(i), "away" | "off" | "out"));
+    let removes =
+        removes || (start..at).any(|i| r.low(i) == "take") && (at..r.clause_end(at)).any(|i| matches!(r.low(i), "away" | "off" | "out"));
     if near("fewer") || (by && verb("down")) || (removes && !to) {
         base.map(|b| b - n)
     } else if near("more") || (by && verb("up")) || (adds && !to) {
@@ -327,13 +328,11 @@ fn places(r: &Reading<'_>, c: &Compiled, slots: &mut Slots, per_site: &mut Vec<(
             per_site.push((devices.name().to_owned(), n, i, i + 1));
             continue;
         }
-        let noun = (i + 1..(i + 4).min(r.tokens.len()))
-            .take_while(|j| r.tokens[*j].kind == Kind::Word && !blocks(r.low(*j)))
-            .find(|j| {
-                // German nouns have a capital, and many a plural in -e or -er.
-                let german = r.tokens[*j].raw.starts_with(char::is_uppercase) && ["e", "er"].iter().any(|x| r.low(*j).ends_with(x));
-                is_plural(r.low(*j)) || german && r.low(*j).len() > 3
-            });
+        let noun = (i + 1..(i + 4).min(r.tokens.len())).take_while(|j| r.tokens[*j].kind == Kind::Word && !blocks(r.low(*j))).find(|j| {
+            // German nouns have a capital, and many a plural in -e or -er.
+            let german = r.tokens[*j].raw.starts_with(char::is_uppercase) && ["e", "er"].iter().any(|x| r.low(*j).ends_with(x));
+            is_plural(r.low(*j)) || german && r.low(*j).len() > 3
+        });
         if let Some(noun) = noun
             && !slots.values.contains_key(sites.name())
         {
@@ -361,13 +360,39 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Va
             let ends = next.is_none_or(|t| {
                 t.kind != Kind::Word
                     || [
-                        "x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok", "more", "extra",
-                        "additional", "fewer", "less", "mehr", "weitere", "weniger", "mas", "menos", "de",
+                        "x",
+                        "please",
+                        "now",
+                        "and",
+                        "with",
+                        "for",
+                        "on",
+                        "then",
+                        "bitte",
+                        "times",
+                        "asap",
+                        "instead",
+                        "before",
+                        "ok",
+                        "more",
+                        "extra",
+                        "additional",
+                        "fewer",
+                        "less",
+                        "mehr",
+                        "weitere",
+                        "weniger",
+                        "mas",
+                        "menos",
+                        "de",
                     ]
-                        .contains(&t.low.as_str())
+                    .contains(&t.low.as_str())
             });
             let enough = r.low(*i + 1) == "is" && ["enough", "fine", "ok", "okay", "plenty", "good", "better"].contains(&r.low(*i + 2));
-            let ends = ends || enough || r.before(*i, 1) == "x" || r.low(*i + 1) == "of" && ["them", "those", "these", "it"].contains(&r.low(*i + 2));
+            let ends = ends
+                || enough
+                || r.before(*i, 1) == "x"
+                || r.low(*i + 1) == "of" && ["them", "those", "these", "it"].contains(&r.low(*i + 2));
             let odd = [
                 "port", "version", "v", "revision", "snapshot", "tag", "vlan", "#", "on", "in", "code", "last", "%", "$", "since", "number",
             ]

@@ -51,9 +51,7 @@ static SHAPED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 static URL_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"://([^\s/:@]+:[^\s/@]+)@"));
 
-static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`"#)
-});
+static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`"#));
 
 /// Fenced blocks, quoted mail, and lines that a machine wrote: pasted, and never the person's own words.
 static PASTED: LazyLock<Option<Regex>> = LazyLock::new(|| {

@@ -207,6 +207,7 @@ mod tests {
             include_str!("dialogue.rs"),
             include_str!("edit.rs"),
             include_str!("facet.rs"),
+            include_str!("faults.rs"),
             include_str!("names.rs"),
             include_str!("pick.rs"),
             include_str!("places.rs"),

@@ -51,7 +51,9 @@ fn one_is_pronoun(tokens: &[Token], at: usize) -> bool {
     let after = tokens.get(at + 1).map_or("", |t| t.low.as_str());
     let article = at.checked_sub(2).and_then(|i| tokens.get(i)).is_some_and(|t| ["the", "that", "this"].contains(&t.low.as_str()));
     let word = at.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.kind == Kind::Word);
-    article && word || ["this", "that", "the", "which", "another", "new", "each", "every", "no", "old", "other", "same", "right", "wrong"].contains(&before)
+    article && word
+        || ["this", "that", "the", "which", "another", "new", "each", "every", "no", "old", "other", "same", "right", "wrong"]
+            .contains(&before)
         || ["of", "for", "at", "with", "that", "which", "is", "in", "on", "like"].contains(&after)
 }
 

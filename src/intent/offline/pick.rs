@@ -79,7 +79,8 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
             words[i] += 0.3;
             // A domain with a smallest and a largest number of servers is a thing between two bounds, whatever it is called.
             let counted = (1..r.tokens.len()).any(|k| {
-                r.tokens[k - 1].number().is_some() && c.params.iter().any(|p| matches!(p.holds(), Holds::Min | Holds::Max) && p.named_by(r.low(k)))
+                r.tokens[k - 1].number().is_some()
+                    && c.params.iter().any(|p| matches!(p.holds(), Holds::Min | Holds::Max) && p.named_by(r.low(k)))
             });
             let bounded = r.marks.any("max") && r.marks.any("min");
             if c.has_bounds() && (bounded || counted && (r.marks.any("max") || r.marks.any("min") || r.marks.any("range"))) {
@@ -106,7 +107,6 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     let ours = if foreign == 0 && grounded.iter().any(|g| *g) { 0.9 } else { 0.0 };
     scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 - ours + 2.2 * foreign.min(2) as f64));
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
-    if std::env::var_os("DBG").is_some() { eprintln!("   pick {:?} {:?}", r.text, scores.iter().map(|(i,s)| (i.map_or("none", |i| catalog[i].name()), (s*100.0).round()/100.0, i.map_or(0.0, |i| words[i]), i.map_or(0.0,|i| of(catalog[i].name())))).collect::<Vec<_>>()); } // DBG
     let best = scores.first().copied().unwrap_or((None, 0.0));
     let next = scores.get(1).map_or(best.1 - 5.0, |s| s.1);
     Chosen { index: best.0, margin: best.1 - next, evidence: best.0.map_or(0.0, |i| words[i]) }

@@ -275,7 +275,8 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
     for at in 0..r.tokens.len() {
         let Some(n) = r.tokens[at].number().filter(|n| *n > 1 && mode == Mode::Make) else { continue };
         let noun = r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.len() > 3 && !taken[at + 1]);
-        let colon = usize::from(r.tokens.get(at + 2).is_some_and(|t| t.is_punct(':') || t.is_punct('(')) || matches!(r.low(at + 2), "in" | "at"));
+        let colon =
+            usize::from(r.tokens.get(at + 2).is_some_and(|t| t.is_punct(':') || t.is_punct('(')) || matches!(r.low(at + 2), "in" | "at"));
         let (names, end) = list(r, at + 2 + colon, taken);
         if noun && i64::try_from(names.len()) == Ok(n) && names.iter().all(|x| !x.0.is_empty()) {
             slots.used[at] = true;
@@ -310,7 +311,8 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
             unknown > 0 && unknown * 2 >= names.len() && names.iter().all(|n| is_place(r, n.1))
         };
         // "for our stadium" says whose, not where.
-        let whose = preposition && from > at + 1 && names.len() == 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
+        let whose =
+            preposition && from > at + 1 && names.len() == 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
         if whose {
             continue;
         }

@@ -151,13 +151,14 @@ impl<'a> Reading<'a> {
     /// Whether a token lies in a clause about what may go wrong ("if one server dies", "wenn ein Knoten ausfällt").
     pub fn in_failure(&self, at: usize) -> bool {
         let end = self.clause_end(at);
-        let start = (self.clause_start(at)..=at.min(self.tokens.len().saturating_sub(1)))
-            .rev()
-            .find(|i| ["if", "when", "should", "falls", "wenn", "si", "cuando", "quand", "even", "survive", "survives", "lose", "losing"].contains(&self.low(*i)));
+        let start = (self.clause_start(at)..=at.min(self.tokens.len().saturating_sub(1))).rev().find(|i| {
+            ["if", "when", "should", "falls", "wenn", "si", "cuando", "quand", "even", "survive", "survives", "lose", "losing"]
+                .contains(&self.low(*i))
+        });
         start.is_some_and(|s| {
             let breaks = [
-                "dies", "die", "fails", "fail", "crashes", "crash", "breaks", "goes", "lose", "losing", "lost", "dying", "failing", "ausfallt", "stirbt",
-                "tombe", "falla", "muere", "cae", "survive", "survives", "burns",
+                "dies", "die", "fails", "fail", "crashes", "crash", "breaks", "goes", "lose", "losing", "lost", "dying", "failing",
+                "ausfallt", "stirbt", "tombe", "falla", "muere", "cae", "survive", "survives", "burns",
             ];
             // "if a server dies" supposes; "if I open it, it dies" reports.
             let any = ["a", "an", "any", "one", "1", "either", "something", "ein", "eine", "einer", "un", "une", "una", "uno"];

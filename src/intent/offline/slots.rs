@@ -127,7 +127,13 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
             && before.checked_sub(1).is_some_and(|b| r.tokens[b].kind == Kind::Decimal);
         // "postgres 14, no, 15"
         let corrected = best.as_ref().is_some_and(|b| b.1 < i && r.corrected_between(b.1, i)) && !unit;
-        if from_to || corrected || named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
+        if from_to
+            || corrected
+            || named
+            || (after_engine && !unit)
+            || (upgrade && !unit)
+            || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine)
+        {
             let raw = token.low.clone();
             if best.is_none() || r.corrected_between(0, i) || mode == Mode::Change {
                 best = Some((i, i + 1, raw));

@@ -119,8 +119,11 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             .flat_map(|x| x.split('.').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
             .filter(|l| l.len() > 2 && !r.lexicon.is("generic_part", l))
             .collect();
-        let kinds: Vec<String> =
-            phrase_key(&d.name.replace('_', "-")).split(' ').filter(|p| p.len() > 2 && r.lexicon.is("generic_part", p)).map(str::to_owned).collect();
+        let kinds: Vec<String> = phrase_key(&d.name.replace('_', "-"))
+            .split(' ')
+            .filter(|p| p.len() > 2 && r.lexicon.is("generic_part", p))
+            .map(str::to_owned)
+            .collect();
         let values = value_words(d, pattern);
         let mut add = |tier, start, end| mentions.push(Mention { deployment: index, tier, start, end });
         for (start, end, words) in &windows {
@@ -181,8 +184,27 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
 fn speaks_of_people(r: &Reading<'_>, at: usize) -> bool {
     r.lexicon.is("people", r.low(at))
         && (at + 1..(at + 6).min(r.clause_end(at))).any(|i| {
-            ["can", "could", "are", "get", "see", "report", "complain", "complaining", "say", "wait", "lose", "cannot", "keep", "still", "have", "do", "will", "trying"]
-                .contains(&r.low(i))
+            [
+                "can",
+                "could",
+                "are",
+                "get",
+                "see",
+                "report",
+                "complain",
+                "complaining",
+                "say",
+                "wait",
+                "lose",
+                "cannot",
+                "keep",
+                "still",
+                "have",
+                "do",
+                "will",
+                "trying",
+            ]
+            .contains(&r.low(i))
         })
 }
 
@@ -208,8 +230,9 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         // "how long do we keep backups of X" is no instruction.
         let told = matches!(word, "keep" | "leave" | "spare")
             && ["we", "i", "you", "they", "it", "to", "does", "do", "which", "who"].contains(&r.before(k, 1));
-        let negated = told || matches!(word, "not" | "manten")
-            && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
+        let negated = told
+            || matches!(word, "not" | "manten")
+                && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
         let value_follows = matches!(word, "keep" | "leave")
             && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
         let verb_between = (k + 1..start).any(|i| {
@@ -217,7 +240,19 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         });
         !verb_between && !negated && !value_follows && start - k <= 5
     });
-    kept || matches!(r.low(end), "stays" | "remains" | "bleibt" | "reste")
+    // "X stays", "X must stay", "X should not", "X is to be kept"
+    let mut after = end;
+    while after < end + 4
+        && ["must", "should", "has", "have", "needs", "to", "can", "shall", "will", "is", "be", "soll", "muss", "doit", "debe"]
+            .contains(&r.low(after))
+    {
+        after += 1;
+    }
+    let stays = [
+        "stays", "stay", "remains", "remain", "kept", "survives", "survive", "bleibt", "bleiben", "reste", "rester", "queda", "quedarse",
+        "queda",
+    ];
+    kept || stays.contains(&r.low(after)) || r.low(after) == "not" && ["must", "should", "shall"].contains(&r.before(after, 1))
 }
 
 fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
@@ -258,18 +293,19 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
         ]
         .contains(&r.low(s.end.saturating_sub(1)))
     });
-    let everything = all_span.filter(|s| {
-        let before = r.before(s.start, 1);
-        !(before == "of" && r.before(s.start, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
-    })
-    .is_some_and(|s| {
-        let next = r.low(s.end);
-        // "everything encrypted" says how, not what.
-        let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
-        matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
-            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
-            || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
-    });
+    let everything = all_span
+        .filter(|s| {
+            let before = r.before(s.start, 1);
+            !(before == "of" && r.before(s.start, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
+        })
+        .is_some_and(|s| {
+            let next = r.low(s.end);
+            // "everything encrypted" says how, not what.
+            let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
+            matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
+                || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
+                || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
+        });
     let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
     if everything && top < Tier::Part {
         let names: Vec<String> =

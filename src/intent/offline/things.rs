@@ -133,7 +133,8 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
     }
     // "the upgrade of loki failed"
     let last = subject.last().copied().unwrap_or_default();
-    let action = ["upgrade", "install", "installation", "rollout", "restart", "backup", "migration", "update", "deployment", "release", "rollback"];
+    let action =
+        ["upgrade", "install", "installation", "rollout", "restart", "backup", "migration", "update", "deployment", "release", "rollback"];
     if action.contains(&r.low(last)) && matches!(r.low(last + 1), "of" | "for") {
         let mut next = last + 2;
         while r.is_filler(next) {

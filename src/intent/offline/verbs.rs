@@ -87,7 +87,9 @@ fn wish(r: &Reading<'_>, start: usize) -> Option<Head> {
     let plain = (start..at).all(|i| r.tokens[i].kind == Kind::Word && r.low(i) != "to");
     // "we do not need it any more"
     let over = (at..r.clause_end(at)).any(|i| {
-        r.low(i) == "anymore" || r.low(i) == "any" && matches!(r.low(i + 1), "more" | "longer") || r.low(i) == "longer" && r.before(i, 1) == "no"
+        r.low(i) == "anymore"
+            || r.low(i) == "any" && matches!(r.low(i + 1), "more" | "longer")
+            || r.low(i) == "longer" && r.before(i, 1) == "no"
     }) || r.before(at, 1) == "longer";
     if refused && over {
         return Some(Head { class: "destroy", at, end: at + 1 });
@@ -194,7 +196,20 @@ pub(super) fn of_modify(r: &Reading<'_>, heads: &[Head], slots: &Slots, target: 
 /// "take it down for maintenance": what is taken down for a while is stopped, not destroyed.
 fn for_a_while(r: &Reading<'_>, heads: &[Head]) -> bool {
     let mild = heads.iter().any(|h| h.class == "destroy" && matches!(r.low(h.at), "take" | "shut" | "bring" | "nimm"));
-    let brief = ["maintenance", "tonight", "until", "weekend", "temporarily", "holidays", "while", "wartung", "wochenende", "overnight", "briefly", "moment"];
+    let brief = [
+        "maintenance",
+        "tonight",
+        "until",
+        "weekend",
+        "temporarily",
+        "holidays",
+        "while",
+        "wartung",
+        "wochenende",
+        "overnight",
+        "briefly",
+        "moment",
+    ];
     mild && ((0..r.tokens.len()).any(|i| brief.contains(&r.low(i))) || r.marks.any("start"))
 }
 
