@@ -169,7 +169,11 @@ impl OfflineParser {
             {
                 scene.modify()
             }
-            None => Frame { out_of_scope: true, confidence: scene.confidence(None), ..Frame::default() },
+            None => {
+                // A greeting is no request; whoever greets may want to know what can be said.
+                let facet = decide::chatter(&scene.r).then_some(crate::intent::Facet::Help);
+                Frame { out_of_scope: true, facet, confidence: scene.confidence(None), ..Frame::default() }
+            }
         }
     }
 }

@@ -191,8 +191,24 @@ impl Scene<'_> {
         }
     }
 
+    /// A switch or a choice that other patterns have and this one has not ("add monitoring" to a blog).
+    fn foreign_setting(&self, c: &Compiled) -> Option<String> {
+        let settings = |p: &&super::catalog::Param| matches!(p.holds(), Holds::Switch | Holds::Choice) && !p.name().contains('.');
+        let all: Vec<_> = self.parser.catalog.iter().flat_map(|c| &c.params).filter(settings).collect();
+        let windows = self.r.windows();
+        let found = windows
+            .iter()
+            .find(|(_, _, key)| all.iter().any(|p| p.named_by(key)) && !c.params.iter().any(|p| p.named_by(key)) && !c.words.contains(key));
+        found.map(|(start, end, _)| self.r.words(*start, *end))
+    }
+
     /// What a change needs to be told.
     pub(super) fn ask_change(&self, frame: &mut Frame, c: &Compiled, slots: &Slots) {
+        let bare = slots.values.is_empty() && slots.unresolved.is_empty() && matches!(frame.verb, Some(Verb::Scale | Verb::Update));
+        if bare && let Some(setting) = self.foreign_setting(c) {
+            let choices = c.params.iter().filter(|p| p.holds() != Holds::Other).map(|p| p.name().to_owned()).take(12).collect();
+            return questions::unknown_setting(frame, c.name(), &setting, choices);
+        }
         let missing = match frame.verb {
             Some(Verb::Scale) if slots.values.is_empty() => {
                 let named = slots.unresolved.first().cloned();

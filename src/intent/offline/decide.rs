@@ -344,7 +344,7 @@ pub(super) fn intent(
     // Nothing for Swell.
     let tech = values || infra || foreign || described || pattern || has_domain;
     if mundane && !named {
-        outside += if pattern && (makes || wants || has_domain) || foreign && (makes || wants) { 0.3 } else { 3.5 };
+        outside += if pattern && (makes || wants || has_domain) || foreign && (makes || wants || heads.is_empty()) { 0.3 } else { 3.5 };
         if !tech {
             outside += 1.5;
         }

@@ -14,6 +14,10 @@ impl Scene<'_> {
     /// Edits the frame that waits, if this turn is about it. `None`: it is a request of its own.
     pub(super) fn edit(&mut self, pending: &Frame, intent: Option<Intent>, problem: bool) -> Option<Frame> {
         let opens = |classes: &[&str]| self.heads.iter().any(|h| classes.contains(&h.class));
+        // "why two replicas?" asks about what waits and changes nothing.
+        if opens(&["cause"]) || opens(&["wh", "aux"]) && self.r.text.trim_end().ends_with('?') && self.r.marks.at("can_you", 0).is_none() {
+            return None;
+        }
         let answers = !pending.missing.is_empty()
             && self.r.tokens.len() <= 8
             && !self.r.text.trim_end().ends_with('?')
@@ -106,6 +110,11 @@ impl Scene<'_> {
             slots.put(asked, said);
         }
         let had = slots.values.len();
+        // "a database", asked for the sites of something else: another request.
+        let other = self.chosen.evidence > 1.0 && self.chosen.index.is_some_and(|i| self.parser.catalog[i].name() != c.name());
+        if had == 0 && other {
+            return None;
+        }
         if had == 0
             && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
         {

@@ -49,6 +49,10 @@ fn scale(word: &str) -> Option<i64> {
 fn one_is_pronoun(tokens: &[Token], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|i| tokens.get(i)).map_or("", |t| t.low.as_str());
     let after = tokens.get(at + 1).map_or("", |t| t.low.as_str());
+    // "one is enough"
+    if after == "is" && tokens.get(at + 2).is_some_and(|t| ["enough", "fine", "plenty", "ok"].contains(&t.low.as_str())) {
+        return false;
+    }
     let article = at.checked_sub(2).and_then(|i| tokens.get(i)).is_some_and(|t| ["the", "that", "this"].contains(&t.low.as_str()));
     let word = at.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.kind == Kind::Word);
     article && word

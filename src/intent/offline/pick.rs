@@ -107,6 +107,11 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     let ours = if foreign == 0 && grounded.iter().any(|g| *g) { 0.9 } else { 0.0 };
     scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 - ours + 2.2 * foreign.min(2) as f64));
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Words that point nowhere choose nothing: "deploy" alone is no particular thing.
+    let blind = |s: &(Option<usize>, f64)| s.0.is_some_and(|i| words[i] <= 0.0 && of(catalog[i].name()) < 0.5);
+    if scores.first().is_some_and(blind) {
+        scores.retain(|s| !blind(s));
+    }
     let best = scores.first().copied().unwrap_or((None, 0.0));
     let next = scores.get(1).map_or(best.1 - 5.0, |s| s.1);
     Chosen { index: best.0, margin: best.1 - next, evidence: best.0.map_or(0.0, |i| words[i]) }

@@ -260,7 +260,10 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
     // "Site A, Site B and Site C": the noun is part of each name.
     let lettered: Vec<usize> = (0..r.tokens.len())
         .filter(|i| {
-            p.named_by(r.low(*i))
+            // "Gate A, Gate B": a word that comes back with another letter.
+            let again =
+                || r.tokens[*i].raw.starts_with(char::is_uppercase) && r.tokens.iter().filter(|t| t.low == r.tokens[*i].low).count() > 1;
+            (p.named_by(r.low(*i)) || again())
                 && r.tokens
                     .get(i + 1)
                     .is_some_and(|t| !t.ends_clause() && (t.number().is_some() || t.kind == Kind::Word && t.low.len() == 1))

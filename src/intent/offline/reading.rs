@@ -26,7 +26,8 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 39] = [
+const SEPARABLE: [(&str, &str, &str); 40] = [
+    ("nimm", "weg", "destroy"),
     ("put", "sleep", "stop"),
     ("send", "sleep", "stop"),
     ("was", "los", "cause"),

@@ -73,6 +73,9 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     places::regions(r, c, &mut slots);
     places::sites(r, c, mode, current, &taken, &mut slots);
     outright(r, c, &windows, &mut slots);
+    if !c.entry.runbook {
+        whereabouts(r, c, &windows, &mut slots);
+    }
     counts::read(r, c, mode, current, &mut slots);
     slots
 }
@@ -190,6 +193,32 @@ fn outright(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], s
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+/// "on docker", "in eu-west-1": where something runs, for parameters that name a platform or a region.
+fn whereabouts(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], slots: &mut Slots) {
+    let others: Vec<&Param> = c.params.iter().filter(|p| p.holds() == Holds::Other && !slots.values.contains_key(p.name())).collect();
+    for (start, end, key) in windows {
+        let mut at = *start;
+        while at > 0 && r.is_filler(at - 1) {
+            at -= 1;
+        }
+        if !one_of(r.before(at, 1), &["on", "onto", "in", "into", "auf", "sur", "en"]) {
+            continue;
+        }
+        let takes: Vec<&&Param> = others.iter().filter(|p| p.terms.contains_key(key.as_str())).collect();
+        if let [p] = takes.as_slice()
+            && let Some(value) = p.terms.get(key.as_str())
+        {
+            slots.put(p.name(), r.said(value.clone(), *start, *end));
+        }
+        let region = others.iter().find(|p| p.named_by("region"));
+        if let (Some(p), Some((region, stop))) = (region, places::region_at(r, *start).filter(|(_, e)| e == end))
+            && r.tokens[*start].low == region
+        {
+            slots.put(p.name(), r.said(region, *start, stop));
         }
     }
 }

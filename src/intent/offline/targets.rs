@@ -135,7 +135,9 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             } else if pattern.is_some_and(|p| p.words.contains(words.as_str())) {
                 // "3 db replicas" counts, and speaks of no database.
                 let counts = ["alike_replica", "alike_instance"].iter().any(|class| r.lexicon.is(class, r.low(*end)));
-                if !counts {
+                // "is the blog encrypted?" asks after a setting.
+                let setting = pattern.is_some_and(|p| p.params.iter().any(|q| q.on.contains(words.as_str())));
+                if !counts && !setting {
                     add(Tier::Noun, *start, *end);
                 }
             } else if values.contains(words) {
@@ -252,7 +254,8 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         "stays", "stay", "remains", "remain", "kept", "survives", "survive", "bleibt", "bleiben", "reste", "rester", "queda", "quedarse",
         "queda",
     ];
-    kept || stays.contains(&r.low(after)) || r.low(after) == "not" && ["must", "should", "shall"].contains(&r.before(after, 1))
+    kept || stays.contains(&r.low(after)) && (after > end || r.low(after) != "kept")
+        || r.low(after) == "not" && ["must", "should", "shall"].contains(&r.before(after, 1))
 }
 
 fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
