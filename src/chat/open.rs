@@ -22,7 +22,8 @@ pub(super) fn answer(review: &Review, frame: &Frame, world: &World, text: &str) 
     let name = plan.deployment.as_str();
     let exists = world.deployments.iter().any(|d| d.name == name);
     let elsewhere = match &frame.target {
-        Target::One(target) => target != name,
+        // A word that names nothing is a part of the question.
+        Target::One(target) => target != name && world.deployments.iter().any(|d| d.name == *target),
         Target::Many(_) => true,
         Target::None => false,
     };
