@@ -60,10 +60,14 @@ pub struct Binding {
     pub digest: String,
     /// The tools that a server must offer, all of them, for the binding to be about it.
     pub tools: Vec<String>,
+    /// What the descriptions of some of them must say.
+    pub says: Vec<(String, regex::Regex)>,
     /// Says what the server manages.
     pub identity: Probe,
     /// The types.
     pub types: BTreeMap<ResourceType, TypeBinding>,
+    /// Types that one might look for and that the server does not have: a plan says why.
+    pub absent: BTreeMap<ResourceType, TypeDef>,
     /// What is odd about it and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -151,6 +155,10 @@ pub struct Call {
     pub arguments: Shape,
     /// Only when this holds.
     pub when: Option<Expression>,
+    /// For each of these (as `each`), one call; without it, one call in all.
+    pub each: Option<Expression>,
+    /// Kinds of no that do not matter: the call counts as done.
+    pub ignore: Vec<Refusal>,
     /// How its result is read.
     pub result: Vec<Step>,
     /// Whether it worked, beyond what the server says with `isError`.
@@ -237,6 +245,8 @@ pub struct ObjectMap {
     pub revision: Option<Expression>,
     /// The properties.
     pub properties: Vec<(String, Shape)>,
+    /// Lists of other ways to write a property that mean the same.
+    pub other_forms: Vec<(String, Shape)>,
     /// The outputs.
     pub outputs: Vec<(String, Shape)>,
     /// Holds while it is going away.

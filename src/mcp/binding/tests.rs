@@ -20,7 +20,11 @@ use crate::{
     template::Span,
 };
 
+mod files;
+
 mod kubectl;
+
+mod opnsense;
 
 const DOCKER_021: &str = include_str!("../../../tests/fixtures/bindings/docker-0.2.1.json");
 const DOCKER_030: &str = include_str!("../../../tests/fixtures/bindings/docker-0.3.0.json");
@@ -241,6 +245,33 @@ async fn a_container_is_published_on_loopback_and_what_is_left_behind_is_seen() 
     assert_eq!(left.reason.as_deref(), Some("it was made and not started"));
 }
 
+#[tokio::test]
+async fn volumes_that_nobody_named_go_with_their_container() {
+    let (free, busy) = ("a".repeat(64), "b".repeat(64));
+    let mounts = json!([
+        {"Type": "bind", "Source": "/srv", "Destination": "/srv"}, {"Type": "volume", "Name": free, "Destination": "/var/www/html"},
+        {"Type": "volume", "Name": "content", "Destination": "/content"}, {"Type": "volume", "Name": busy, "Destination": "/tmp"},
+    ]);
+    let fake = fake(DOCKER_TOOLS, move |what, message| match what {
+        "list_containers" => {
+            let mut one: Value = serde_json::from_str(&reply(&sample(DOCKER_021, "run_container", "mcp-r")).text).unwrap();
+            one["mounts"] = mounts.clone();
+            vec![text(json!([one]).to_string())]
+        }
+        // One is used by another container as well, which does not matter.
+        "remove_volume" if arguments(message)["volume_name"] == "b".repeat(64) => {
+            vec![Do::Result(sample(DOCKER_021, "remove_volume", "wpdb"))]
+        }
+        "remove_volume" => vec![Do::Result(sample(DOCKER_021, "remove_volume", "mcpvol"))],
+        "remove_container" => vec![Do::Result(sample(DOCKER_021, "remove_container", "mcp-r"))],
+        _ => Vec::new(),
+    });
+    bound(&fake, "docker").delete(&key("container:run", "mcp-r", None), &CallControl::read()).await.unwrap();
+    let removed: Vec<String> =
+        fake.seen("remove_volume").iter().map(|m| arguments(m)["volume_name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(removed, [free, busy]);
+}
+
 fn kubernetes(answer: &'static str) -> Fake {
     let get = reply(&sample(KUBERNETES, "resources_get", "\"m1\"")).text;
     fake(KUBERNETES_TOOLS, move |what, message| match (what, answer) {
@@ -362,4 +393,31 @@ fn lint_finds_everything_at_its_place() {
     assert_eq!(codes, ["binding::tool-not-matched"]);
     assert_eq!(parse("mine", "mine.yaml", "a: [").unwrap_err()[0].code, "binding::syntax");
     assert_eq!(parse("mine", "mine.yaml", &format!("binding: other\n{SMALL}")).unwrap_err()[0].code, "binding::name");
+}
+
+#[tokio::test]
+async fn many_of_a_listed_type_cost_one_listing() {
+    let fake = docker("");
+    let bound = bound(&fake, "docker");
+    bound.create(&kind("network"), &named("net"), &Properties::new(), "k", &CallControl::read()).await.unwrap();
+    let before = fake.seen("list_networks").len();
+    let keys = [
+        key("network", "net", None),
+        key("network", "nothing", None),
+        key("network", "other-name", Some("44e3e09e5d56")),
+        key("network", "bridge", None),
+        key("container:run", "alone", None),
+    ];
+    let read: Vec<Option<String>> = bound.read_many(&keys).await.into_iter().map(|r| r.unwrap().map(|l| l.name)).collect();
+    let alone: Vec<Option<String>> = {
+        let mut all = Vec::new();
+        for key in &keys {
+            all.push(bound.read(key).await.unwrap().map(|l| l.name));
+        }
+        all
+    };
+    assert_eq!(read, alone, "all at once is the same as one after the other");
+    assert_eq!(read.iter().map(Option::as_deref).collect::<Vec<_>>()[..4], [Some("net"), None, Some("net"), Some("bridge")]);
+    let after = fake.seen("list_networks").len();
+    assert_eq!(after - before, 1 + 4, "one listing for all, and one for each that was read alone");
 }
