@@ -30,6 +30,7 @@ mod cli {
     mod plan;
     mod saved_plan;
     mod servers;
+    mod watch;
 }
 
 mod bad_input {

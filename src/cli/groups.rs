@@ -12,7 +12,16 @@ pub enum ServersCommand {
     /// All servers: where each is from, whether it is trusted, and how it does.
     List,
     /// What other clients (Claude, Cursor, VS Code, Windsurf) and the environment know.
-    Discover,
+    Discover {
+        /// Read the server card at this URL, or what its domain's catalogue names.
+        url: Option<String>,
+        /// Ask the local network (mDNS).
+        #[arg(long, conflicts_with = "url")]
+        network: bool,
+        /// How long to listen in the network.
+        #[arg(long = "for", value_name = "DURATION", default_value = "3s", requires = "network")]
+        span: String,
+    },
     /// Look at how a server is started, and after a yes start it and pin its tools.
     Review {
         /// Which.
@@ -21,9 +30,9 @@ pub enum ServersCommand {
         #[arg(long, value_name = "sha256:…")]
         digest: Option<String>,
     },
-    /// Take a reviewed server over into your own configuration.
+    /// Take a reviewed server over into your own configuration; with a URL, read its server card first.
     Add {
-        /// Which.
+        /// Which; or a URL whose server card names it.
         server: String,
     },
     /// The tools of one server.

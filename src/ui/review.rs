@@ -179,6 +179,11 @@ fn findings(plan: &Plan, rows: &Rows, style: &Style, page: &mut Page) {
             let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
             entry(once(&mut first, "drift"), Action::Update, &name, rest.add(Tone::Dim, " (changed on the server)"), style, page);
         }
+        for change in &drift.outputs {
+            let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
+            let rest = rest.add(Tone::Dim, " (its server says so now)").join(super::watch::users(change, Some(plan.deployment.as_str())));
+            entry(once(&mut first, "drift"), Action::Read, &name, rest, style, page);
+        }
         if let Some(words) = &drift.unhealthy {
             let rest = Line::of(Tone::Bad, "does not work: ").add(Tone::Plain, &format!("\"{words}\""));
             entry(once(&mut first, "drift"), Action::Read, &name, rest, style, page);
@@ -340,7 +345,11 @@ fn last_line(review: &Review) -> String {
             n => format!("Nothing to do: {n} resources are as wanted."),
         };
     }
-    totals(&review.counts, plan.waves.len())
+    let text = totals(&review.counts, plan.waves.len());
+    match plan.refreshed.iter().map(|r| r.outputs.len()).sum() {
+        0 => text,
+        n => format!("{text} · {} to record", count(n, "output", "outputs")),
+    }
 }
 
 /// `Plan: 6 to add, 1 to change, 1 to replace, 0 to destroy · 3 waves`.
