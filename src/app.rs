@@ -337,9 +337,14 @@ impl App {
         &self.parts.identity.who
     }
 
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
-        self.parts.clock.now()
+        self.clock().now()
     }
 
     /// A new id, in the order of time.

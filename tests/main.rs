@@ -26,6 +26,7 @@ mod cli {
     mod apply;
     mod commands;
     mod concurrency;
+    mod eval;
     mod examples;
     mod exit_codes;
     mod json;
