@@ -61,7 +61,7 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
 /// Waits until a resource is ready; returns its last state.
 pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<crate::mcp::Live, Failure> {
     let server = app.server(&address.server)?;
-    let key = crate::mcp::Key { kind: address.kind.clone(), name: address.name.clone(), id: None };
+    let key = crate::mcp::Key::named(&address.kind, &address.name);
     let since = std::time::Instant::now();
     let mut pause = Duration::from_millis(100);
     loop {

@@ -118,15 +118,19 @@ pub async fn observe(
     seen
 }
 
-/// Every address to read, with the id if it is known.
-fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
-    let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
-    for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        all.insert(resource.address.clone(), None);
+/// Every address to read, with the id if it is known, and what is known besides.
+fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Key)> {
+    let mut all: BTreeMap<Address, Key> = BTreeMap::new();
+    let key = |address: &Address| Key::named(&address.kind, &address.name);
+    for u in snapshot.into_iter().flat_map(|s| &s.unsettled) {
+        let known = u.intended.as_ref().map(|i| key(&u.address).hints(&i.sent));
+        all.insert(u.address.clone(), known.unwrap_or_else(|| key(&u.address)));
     }
-    if let Some(snapshot) = snapshot {
-        all.extend(snapshot.unsettled.iter().map(|u| (u.address.clone(), None)));
-        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
+    for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
+        all.insert(resource.address.clone(), key(&resource.address).hints(&resource.properties));
+    }
+    for r in snapshot.into_iter().flat_map(|s| s.resources.values()) {
+        all.insert(r.address.clone(), key(&r.address).id(r.id.clone()).hints(&r.properties));
     }
     all.into_iter().collect()
 }
@@ -188,16 +192,15 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
 
-async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, seen: &mut Observed, sink: &dyn Sink) {
+async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Observed, sink: &dyn Sink) {
     let known: Vec<_> = wanted
         .into_iter()
         .filter(|(a, _)| seen.types.get(&a.server).is_some_and(|t| t.contains_key(&a.kind)))
-        .filter_map(|(a, id)| servers.get(&a.server).cloned().map(|s| (s, a, id)))
+        .filter_map(|(a, key)| servers.get(&a.server).cloned().map(|s| (s, a, key)))
         .collect();
     let total = known.len();
     let mut reads = stream::iter(known)
-        .map(|(server, address, id)| async move {
-            let key = Key { kind: address.kind.clone(), name: address.name.clone(), id };
+        .map(|(server, address, key)| async move {
             let live = server.read(&key).await;
             (address, live)
         })
@@ -262,7 +265,7 @@ async fn look_up(
     let kinds: Vec<ResourceType> =
         seen.types.get(&address.server).map(|t| t.keys().filter(|k| k.is_under(&address.kind)).cloned().collect()).unwrap_or_default();
     for kind in kinds {
-        match server.read(&Key { kind: kind.clone(), name: address.name.clone(), id: None }).await {
+        match server.read(&Key::named(&kind, &address.name)).await {
             Ok(Some(live)) => {
                 let found = LookedUp {
                     address: Address::new(address.server.clone(), kind, address.name.clone()),
@@ -289,7 +292,7 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
     if !seen.types.get(&address.server).is_some_and(|t| t.contains_key(&address.kind)) {
         return;
     }
-    let by_name = server.read(&Key { kind: address.kind.clone(), name: address.name.clone(), id: None }).await;
+    let by_name = server.read(&Key::named(&address.kind, &address.name).hints(properties)).await;
     let found = match by_name {
         Ok(Some(live)) if fits(&live, properties) => vec![live],
         Ok(_) => match server.list(Some(&address.kind)).await {
