@@ -128,6 +128,10 @@ impl TypeBinding {
             .chain(self.find.iter().map(|f| &f.call))
             .chain(verbs)
             .chain(self.diagnose.iter().map(|d| &d.call))
+            .flat_map(|c| {
+                let inner = c.wait.iter().map(|w| &w.call).chain(c.explain.iter().map(|e| &e.call));
+                std::iter::once(c).chain(inner)
+            })
     }
 }
 
@@ -166,6 +170,8 @@ pub struct Call {
     pub errors: Arc<[ErrorRule]>,
     /// When a no is asked again.
     pub retry: Option<Retry>,
+    /// What says more about a no than the server does.
+    pub explain: Option<Box<Explain>>,
     /// What to wait for before it counts as done.
     pub wait: Option<Box<Wait>>,
     /// Where it stands.
@@ -181,6 +187,17 @@ pub struct Retry {
     pub interval: u64,
     /// Seconds after which the no counts.
     pub timeout: u64,
+}
+
+/// A read that says more about a no of one kind: who still uses what cannot be deleted.
+#[derive(Debug)]
+pub struct Explain {
+    /// The kind of no.
+    pub class: Refusal,
+    /// The read.
+    pub call: Call,
+    /// What it says. It is put behind the server's words.
+    pub text: Expression,
 }
 
 /// Polls until something holds.

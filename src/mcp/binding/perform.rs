@@ -48,7 +48,10 @@ impl BoundServer {
         let tools = self.tools().await?;
         let tool = tools.get(call.tool.as_str()).ok_or_else(|| self.not_sent(call.span, "the server no longer offers this tool"))?;
         check_arguments(tool, &arguments).map_err(|reason| self.not_sent(call.span, &reason))?;
-        let done = self.insist(call, arguments, control).await?;
+        let done = match self.insist(call, arguments, control).await {
+            Err(no) => return Err(self.explained(call, scope, no).await),
+            Ok(done) => done,
+        };
         if let Some(wait) = &call.wait {
             return self.wait(call, wait, scope, &done, control).await.map(Some);
         }
@@ -59,6 +62,22 @@ impl BoundServer {
     pub(super) async fn ask(&self, call: &Call, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
         let done = self.perform(call, scope, control).await?;
         Ok(done.unwrap_or(Performed { result: Value::Null, text: String::new() }))
+    }
+
+    /// A no, with what a read says about it.
+    async fn explained(&self, call: &Call, scope: &Scope, no: CallError) -> CallError {
+        let (Some(explain), CallError::Refused { server, tool, class, message }) = (&call.explain, &no) else { return no };
+        if *class != explain.class {
+            return no;
+        }
+        // That it cannot be explained takes nothing from the no.
+        let Ok(seen) = Box::pin(self.ask(&explain.call, scope, &CallControl::read())).await else { return no };
+        let scope = scope.clone().with("result", seen.result).with("text", seen.text);
+        let more = explain.text.text(&scope).ok().flatten().map(|t| clean(t.trim(), 2000)).unwrap_or_default();
+        if more.is_empty() {
+            return no;
+        }
+        CallError::Refused { server: server.clone(), tool: tool.clone(), class: *class, message: format!("{message}; {more}") }
     }
 
     /// Asks again while the no is one that may pass.

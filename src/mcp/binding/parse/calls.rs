@@ -9,13 +9,14 @@ use crate::{
     domain::{ToolName, schema::Limits},
     mcp::{
         Effect, Refusal,
-        binding::{Call, ErrorRule, Expression, Retry, Shape, Verb, Wait, reader::Style},
+        binding::{Call, ErrorRule, Explain, Expression, Retry, Shape, Verb, Wait, reader::Style},
     },
     template::Span,
     yaml::Node,
 };
 
-const CALL: [&str; 11] = ["tool", "effect", "arguments", "when", "result", "success", "failure", "errors", "retry", "wait", "missing"];
+const CALL: [&str; 12] =
+    ["tool", "effect", "arguments", "when", "result", "success", "failure", "errors", "retry", "explain", "wait", "missing"];
 
 impl Parser<'_> {
     pub(super) fn verb(
@@ -94,8 +95,9 @@ impl Parser<'_> {
         }
         let errors = self.errors(node, errors);
         let retry = node.get("retry").and_then(|n| self.retry(n));
+        let explain = node.get("explain").and_then(|n| self.explain(n, &errors, about)).map(Box::new);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
-        Some(Call { tool: name, effect, arguments: arguments?, when, result, failure, success, errors, retry, wait, span })
+        Some(Call { tool: name, effect, arguments: arguments?, when, result, failure, success, errors, retry, explain, wait, span })
     }
 
     pub(super) fn tool(&mut self, node: &Node) -> Option<(ToolName, Span)> {
@@ -112,6 +114,18 @@ impl Parser<'_> {
     pub(super) fn failure(&mut self, node: &Node) -> Option<Expression> {
         let failure = self.reader.optional(node, "failure", Style::Value);
         failure.inspect(|e| self.variables(e, &["result", "text"], &[]))
+    }
+
+    fn explain(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Explain> {
+        self.reader.map(node, &["class", "tool", "arguments", "result", "failure", "text"]);
+        let class = self.reader.need(node, "class").and_then(|n| self.class(n));
+        let call = self.call_of(node, errors, Effect::Read, about);
+        let text = self.reader.need(node, "text").and_then(|n| self.reader.expression(n, Style::Value));
+        if let Some(e) = &text {
+            let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
+            self.variables(e, &known, &[]);
+        }
+        Some(Explain { class: class?, call: call?, text: text? })
     }
 
     fn retry(&mut self, node: &Node) -> Option<Retry> {
