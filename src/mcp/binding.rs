@@ -160,6 +160,8 @@ pub struct Call {
     pub arguments: Shape,
     /// Only when this holds.
     pub when: Option<Expression>,
+    /// Once for each of these, as `each`.
+    pub each: Option<Expression>,
     /// How its result is read.
     pub result: Vec<Step>,
     /// The server's words about a failure, from the whole reply; what comes to something is a no, whatever else the reply says.

@@ -67,6 +67,23 @@ impl Scope {
         self.variables.get(name)
     }
 
+    /// Whether any of these variables needs another one, be it through a named value.
+    pub fn needs(&self, variables: &[String], wanted: &str) -> bool {
+        variables.iter().any(|name| {
+            let at = self.lets.iter().position(|(l, _)| l == name).filter(|_| !self.variables.contains_key(name));
+            name == wanted
+                || at.is_some_and(|at| {
+                    let before = Self { variables: self.variables.clone(), lets: self.lets[..at].into() };
+                    let mut found = false;
+                    self.lets[at].1.expressions(&mut Vec::new(), &mut |e, set| {
+                        let free: Vec<String> = e.variables().iter().filter(|v| !set.contains(&v.as_str())).cloned().collect();
+                        found |= before.needs(&free, wanted);
+                    });
+                    found
+                })
+        })
+    }
+
     /// The variables, with the named values among those that are used.
     fn data(&self, used: &[String]) -> Result<Data, Wrong> {
         let mut all = std::borrow::Cow::Borrowed(&self.variables);

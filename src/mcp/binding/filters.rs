@@ -44,6 +44,13 @@ pub(super) fn install(env: &mut Environment<'static>) {
         let other = list(&other)?;
         Ok(data(&Value::Array(list(&from)?.into_iter().filter(|v| !other.iter().any(|o| covers(v, o))).collect())))
     });
+    env.add_filter("flat", |from: Data| -> Result<Data, Error> {
+        let inner = |v: Value| match v {
+            Value::Array(items) => items,
+            other => vec![other],
+        };
+        Ok(data(&Value::Array(list(&from)?.into_iter().flat_map(inner).collect())))
+    });
     env.add_filter("digest", |text: String| -> String { Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect() });
     env.add_filter("groups", |text: String, pattern: String| -> Result<Data, Error> {
         let regex = regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?;
@@ -152,6 +159,31 @@ mod tests {
     fn words_survive_a_posix_splitter() {
         let words = json!(["aws", "ec2", ["--tag", "it's $HOME; rm -rf / `x`"], null, {"a": [1]}, ""]);
         assert_eq!(command(&words), r#"aws ec2 --tag 'it'"'"'s $HOME; rm -rf / `x`' '{"a":[1]}' ''"#);
+    }
+
+    fn run(expression: &str, scope: Value) -> Value {
+        let mut env = Environment::new();
+        install(&mut env);
+        let made = env.compile_expression(expression).unwrap().eval(data(&scope)).unwrap();
+        serde_json::to_value(&made).unwrap()
+    }
+
+    #[test]
+    fn lists_are_compared_as_sets_of_what_covers_what() {
+        let scope = json!({"wanted": [{"port": 1}, {"port": 3}], "there": [{"port": 1, "id": "a"}, {"port": 2, "id": "b"}], "n": null});
+        assert_eq!(run("wanted | not_in(there)", scope.clone()), json!([{"port": 3}]));
+        assert_eq!(run("there | not_over(wanted)", scope.clone()), json!([{"port": 2, "id": "b"}]));
+        assert_eq!(run("there | not_over(n)", scope.clone()), scope["there"]);
+        assert_eq!(run("n | not_in(there)", scope), json!([]));
+        assert_eq!(run("a | flat", json!({"a": [[1, 2], 3, []]})), json!([1, 2, 3]));
+    }
+
+    #[test]
+    fn lists_of_pairs_are_maps_and_back() {
+        let tags = json!({"t": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}, {"Key": 3}]});
+        assert_eq!(run("t | keyed('Key', 'Value')", tags), json!({"a": "1", "b": "2"}));
+        assert_eq!(run("t | listed('K', 'V')", json!({"t": {"a": "1"}})), json!([{"K": "a", "V": "1"}]));
+        assert_eq!(run("'x' | digest", json!({})).as_str().map(str::len), Some(64));
     }
 
     #[test]

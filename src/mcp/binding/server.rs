@@ -174,6 +174,12 @@ impl ResourceServer for BoundServer {
         Ok(all)
     }
 
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        let bound = self.binding.types.get(kind)?;
+        let scope = Self::scope(bound, &Key::named(kind, name).hints(properties)).with("properties", sent(&bound.def, properties));
+        bound.create.known_id(&scope)
+    }
+
     async fn create(
         &self,
         kind: &ResourceType,

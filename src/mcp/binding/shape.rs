@@ -182,3 +182,21 @@ impl Each {
         Ok(Some(if self.key.is_some() { Value::Object(map) } else { Value::Array(list) }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn options_are_words_and_what_comes_to_nothing_is_none() {
+        let mut words = Vec::new();
+        let all = json!({"size": 3, "name": "it is", "open": true, "shut": false, "none": null, "empty": [], "ids": ["a", "b"], "password": "-x"});
+        for (name, value) in all.as_object().unwrap().clone() {
+            option(&name, value, &mut words);
+        }
+        let wanted = json!(["--size", "3", "--name", "it is", "--open", "--no-shut", "--ids", "a", "b", "--password=-x"]);
+        assert_eq!(Value::Array(words), wanted);
+    }
+}

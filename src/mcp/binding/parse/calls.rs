@@ -15,8 +15,8 @@ use crate::{
     yaml::Node,
 };
 
-const CALL: [&str; 12] =
-    ["tool", "effect", "arguments", "when", "result", "success", "failure", "errors", "retry", "explain", "wait", "missing"];
+const CALL: [&str; 13] =
+    ["tool", "effect", "arguments", "when", "each", "result", "success", "failure", "errors", "retry", "explain", "wait", "missing"];
 
 impl Parser<'_> {
     pub(super) fn verb(
@@ -79,6 +79,12 @@ impl Parser<'_> {
                 default
             }
         };
+        let each = self.reader.optional(node, "each", Style::Value);
+        if let Some(e) = &each {
+            self.variables(e, about, &[]);
+        }
+        let about: Vec<&str> = about.iter().copied().chain(each.iter().map(|_| "each")).collect();
+        let about = about.as_slice();
         let arguments = node.get("arguments").map_or(Some(Shape::nothing()), |n| self.reader.shape(n));
         if let Some(shape) = &arguments {
             self.within(shape, about);
@@ -97,7 +103,7 @@ impl Parser<'_> {
         let retry = node.get("retry").and_then(|n| self.retry(n));
         let explain = node.get("explain").and_then(|n| self.explain(n, &errors, about)).map(Box::new);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
-        Some(Call { tool: name, effect, arguments: arguments?, when, result, failure, success, errors, retry, explain, wait, span })
+        Some(Call { tool: name, effect, arguments: arguments?, when, each, result, failure, success, errors, retry, explain, wait, span })
     }
 
     pub(super) fn tool(&mut self, node: &Node) -> Option<(ToolName, Span)> {

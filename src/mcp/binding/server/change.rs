@@ -31,17 +31,24 @@ impl BoundServer {
             });
         };
         let mut results = Vec::new();
-        for (n, call) in calls.iter().enumerate() {
-            let done = self.perform(call, &scope, control).await.map_err(|error| match error {
-                // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => {
-                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
+        for call in calls {
+            let times = match &call.each {
+                Some(each) => each.list(&scope).map_err(|w| self.not_sent(w.span, &w.reason))?.into_iter().map(Some).collect(),
+                None => vec![None],
+            };
+            for one in times {
+                let inner = scope.clone().maybe("each", one);
+                let done = self.perform(call, &inner, control).await.map_err(|error| match error {
+                    // Something was done already, so it is not true that nothing was sent.
+                    CallError::NotSent { reason, .. } if !results.is_empty() => {
+                        self.unknown(call, &format!("an earlier call was carried out; {reason}"))
+                    }
+                    other => other,
+                })?;
+                if let Some(done) = done {
+                    results.push(done.result.clone());
+                    scope = scope.with("results", results.clone()).with("result", done.result);
                 }
-                other => other,
-            })?;
-            if let Some(done) = done {
-                results.push(done.result.clone());
-                scope = scope.with("results", results.clone()).with("result", done.result);
             }
         }
         let Some((id, last)) = id.as_ref().zip(calls.last()) else { return Ok(None) };
@@ -81,8 +88,8 @@ impl Verb {
     /// The id of what a create will make, if the arguments alone say it.
     pub(super) fn known_id(&self, scope: &Scope) -> Option<String> {
         let Verb::Calls { id: Some(id), .. } = self else { return None };
-        let variables = id.variables();
-        if variables.iter().any(|v| v == "result" || v == "results") { None } else { id.text(scope).ok().flatten() }
+        let told_later = ["result", "results"].iter().any(|r| scope.needs(id.variables(), r));
+        if told_later { None } else { id.text(scope).ok().flatten() }
     }
 }
 
