@@ -41,7 +41,7 @@ fn every_recorded_no_of_the_api_server_has_its_class_and_says_no_command() {
         let all = replies(with);
         let one = if last { all.last() } else { all.first() }.unwrap_or_else(|| panic!("no sample of {with}"));
         no("aws-api", "route53:record", one).map(|(class, words)| {
-            assert!(!words.contains("cli_command") && !words.contains(with), "{words}");
+            assert!(!words.contains("cli_command"), "{words}");
             class
         })
     };
@@ -78,7 +78,10 @@ fn every_recorded_no_of_the_ec2_server_has_its_class() {
 /// An account that keeps VPCs; `used` is what still uses them.
 fn account(used: &'static str) -> Fake {
     let kept: Arc<Mutex<Vec<Value>>> = Arc::default();
-    fake(API_TOOLS, move |_, message| {
+    fake(API_TOOLS, move |what, message| {
+        if what != "call_aws" {
+            return Vec::new();
+        }
         let asked = &arguments(message)["cli_command"];
         let lines: Vec<String> =
             asked.as_array().map_or_else(|| vec![asked.clone()], Clone::clone).iter().map(|l| l.as_str().unwrap().to_owned()).collect();
@@ -185,7 +188,10 @@ async fn each_rule_of_a_group_is_a_call_of_its_own() {
                 group["inbound_rules"].as_array_mut().unwrap().push(rule);
                 json!({"status": "success"})
             }
-            _ => json!({"status": "success", "security_groups": if group.is_null() { vec![] } else { vec![group.clone()] }}),
+            "list_security_groups" => {
+                json!({"status": "success", "security_groups": if group.is_null() { vec![] } else { vec![group.clone()] }})
+            }
+            _ => return Vec::new(),
         };
         vec![Do::Structured(json!({ "result": answer }))]
     });
