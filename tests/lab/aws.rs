@@ -28,7 +28,8 @@ impl Account {
     #[track_caller]
     fn run(&self, line: &str) -> Value {
         let arguments = json!({"cli_command": line}).as_object().unwrap().clone();
-        let call = self.server.connection().call(&"call_aws".parse().unwrap(), arguments, Effect::Change, &CallControl::read());
+        let (tool, control) = ("call_aws".parse().unwrap(), CallControl::read());
+        let call = self.server.connection().call(&tool, arguments, Effect::Change, &control);
         let reply = self.runtime.block_on(call).unwrap().json().unwrap();
         let text = reply["result"][0]["response"]["as_json"].as_str().unwrap_or_else(|| panic!("{line}: {reply}"));
         serde_json::from_str(text).unwrap()
@@ -246,6 +247,41 @@ fn the_shipped_web_app_runs_on_it_and_goes_again() {
     assert!(plan.stdout.contains("flowLogs") || plan.stderr.contains("flowLogs"), "what is left out is said: {plan:?}");
     env.swell_all(&[&["apply"], &asked, &["--yes", "--max-destroy", "0"]]).ok();
     env.settled(&p);
+    env.swell(&["destroy", &p, "--yes", "--max-destroy", "99"]).ok();
+    assert_eq!(account.named(&p), [""; 0]);
+}
+
+#[test]
+fn the_shipped_database_runs_on_it_and_the_runbook_is_planned_in_the_other_region() {
+    let Some((lab, env)) = lab() else { return };
+    let (account, p) = (Account::of(&lab), own("swelldb"));
+    let net = format!(
+        "name: {p}\nresources:\n  - {{server: aws, type: \"vpc:vpc\", name: {p}-net, properties: {{cidrBlock: 10.66.0.0/16}}}}\n  - {{server: aws, type: \"vpc:subnet\", name: {p}-1, properties: {{vpc: \"${{aws:vpc:vpc:{p}-net.id}}\", cidrBlock: 10.66.1.0/24, availabilityZone: us-east-1a}}}}\n  - {{server: aws, type: \"vpc:subnet\", name: {p}-2, properties: {{vpc: \"${{aws:vpc:vpc:{p}-net.id}}\", cidrBlock: 10.66.2.0/24, availabilityZone: us-east-1b}}}}\n  - {{server: aws, type: \"ec2:securityGroup\", name: {p}-app, properties: {{vpc: \"${{aws:vpc:vpc:{p}-net.id}}\", description: app}}}}\n"
+    );
+    env.write("net.yaml", net);
+    env.swell(&["apply", "net.yaml", "--yes", "--max-destroy", "0"]).ok();
+    let (subnets, group, name) = (format!(r#"subnets=["{p}-1","{p}-2"]"#), format!("clientGroup={p}-app"), format!("{p}-pg"));
+    let asked = [
+        "--pattern",
+        "secure-database-cluster",
+        "-p",
+        "engine=postgres",
+        "-p",
+        &subnets,
+        "-p",
+        &group,
+        "-p",
+        "deletionProtection=false",
+        "--name",
+        &name,
+    ];
+    let made = env.swell_all(&[&["apply"], &asked, &["--yes", "--max-destroy", "0"]]).ok();
+    assert!(made.stdout.contains("us-east-1.rds.amazonaws.com"), "{made:?}");
+    env.settled(&name);
+    let runbook = ["--pattern", "disaster-recovery", "-p", "sourceRegion=us-east-1", "-p", "targetRegion=us-west-2"];
+    let plan = env.swell_all(&[&["plan"], &runbook]).any_code();
+    assert!(plan.stdout.contains("aws:rds:cluster:dr-us-west-2-database") && plan.stdout.contains("region us-west-2"), "{plan:?}");
+    env.swell(&["destroy", &name, "--yes", "--max-destroy", "99"]).ok();
     env.swell(&["destroy", &p, "--yes", "--max-destroy", "99"]).ok();
     assert_eq!(account.named(&p), [""; 0]);
 }
