@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -55,6 +56,9 @@ pub use error::ConnectError;
 pub use handler::{Answer, Ask, Notice, Question, Wanted};
 pub use native::NativeServer;
 
+/// How many reads go to one server at the same time.
+pub(crate) const READS_AT_ONCE: usize = 16;
+
 /// Where a resource stands in its life, as its server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +106,9 @@ pub struct Live {
     pub reason: Option<String>,
     /// The properties as they are now, the server's own defaults included.
     pub properties: Properties,
+    /// Other ways to write a property that mean what is there: an id for a name, an alias for an address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_forms: BTreeMap<String, Vec<Value>>,
     /// What the server adds: ids, addresses, ports.
     pub outputs: Properties,
     /// Changes whenever the resource does, if the server has such a thing.
@@ -314,6 +321,11 @@ pub trait ResourceServer: Send + Sync {
 
     /// One resource as it is now; `None` if there is none.
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError>;
+
+    /// Several at once, in the order of the keys. A server that can only list is asked for each list once.
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        stream::iter(0..keys.len()).map(|n| self.read(&keys[n])).buffered(READS_AT_ONCE).collect().await
+    }
 
     /// All resources, or those of one type.
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError>;

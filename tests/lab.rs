@@ -4,5 +4,8 @@ mod aws;
 mod docker;
 mod engine;
 mod kubernetes;
+mod opnsense;
+mod postgres;
 mod support;
+mod three_systems;
 mod wordpress;

@@ -22,7 +22,7 @@ use crate::{
     store::{Recipe, Recorded, RunKind, Snapshot},
     template::{
         Template,
-        link::{dependencies, graph},
+        link::{Declared, dependencies, graph_of},
     },
 };
 
@@ -90,6 +90,10 @@ enum Fate {
 
 struct Builder<'a> {
     inputs: Inputs<'a>,
+    /// What a reference means, worked out once for the whole template.
+    declared: Declared<'a>,
+    /// What each wanted resource needs.
+    needs: BTreeMap<Address, BTreeSet<Address>>,
     recorded: BTreeMap<Address, Recorded>,
     fates: BTreeMap<Address, Fate>,
     steps: Vec<Step>,
@@ -114,6 +118,8 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
         };
     }
     let mut builder = Builder {
+        declared: Declared::of(inputs.template),
+        needs: dependencies(inputs.template),
         inputs,
         recorded,
         fates: BTreeMap::new(),
@@ -134,12 +140,12 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
     builder.finish()
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// Decides for every wanted resource, dependencies first.
     fn wanted(&mut self) {
         let template = self.inputs.template;
         let by_address: BTreeMap<&Address, &Resource> = template.resources.iter().map(|r| (&r.address, r)).collect();
-        let order: Vec<Address> = graph(template).waves().unwrap_or_default().into_iter().flatten().collect();
+        let order: Vec<Address> = graph_of(template, &self.needs).waves().unwrap_or_default().into_iter().flatten().collect();
         let mut foreign = Vec::new();
         for address in &order {
             let Some(resource) = by_address.get(address) else { continue };
@@ -162,7 +168,7 @@ impl Builder<'_> {
         let Some(live) = self.inputs.observed.live.get(address) else { return };
         let substituted = self.substitute(&Value::Object(resource.properties.clone()), Some(address));
         secrets_of(&substituted.value, &mut self.secrets);
-        self.check_clear_secrets(resource, &kind, &substituted);
+        self.check_clear_secrets(resource, kind, &substituted);
         let old = self.recorded.get(address).cloned();
         match (live, old) {
             (None, old) => {
@@ -170,16 +176,16 @@ impl Builder<'_> {
                 if let Some(old) = &old {
                     self.drift.push(Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None });
                 }
-                self.create(resource, &kind, &substituted, because, None);
+                self.create(resource, kind, &substituted, because, None);
             }
-            (Some(live), None) if self.inputs.foreign == Foreign::Adopt => self.adopt(resource, &kind, &substituted, live),
+            (Some(live), None) if self.inputs.foreign == Foreign::Adopt => self.adopt(resource, kind, &substituted, live),
             (Some(_), None) => foreign.push(address.clone()),
-            (Some(live), Some(old)) => self.compare(resource, &kind, &substituted, live, &old),
+            (Some(live), Some(old)) => self.compare(resource, kind, &substituted, live, &old),
         }
     }
 
-    fn kind(&self, address: &Address) -> Option<TypeDef> {
-        self.inputs.observed.types.get(&address.server).and_then(|t| t.get(&address.kind)).cloned()
+    fn kind(&self, address: &Address) -> Option<&'a TypeDef> {
+        self.inputs.observed.types.get(&address.server).and_then(|t| t.get(&address.kind))
     }
 
     fn compare(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, live: &Live, old: &Recorded) {
@@ -209,6 +215,7 @@ impl Builder<'_> {
             substituted,
             recorded: Some((&old.desired, &old.sent)),
             live: &live.properties,
+            other_forms: &live.other_forms,
             ignore: &resource.lifecycle.ignore_changes,
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());
@@ -370,7 +377,7 @@ impl Builder<'_> {
             if live.as_ref().is_some_and(|l| self.refuse_protected(&old.address, l)) {
                 continue;
             }
-            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, &k, "delete")) {
+            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, k, "delete")) {
                 continue;
             }
             let holds_data = old.holds_data || self.kind(&old.address).is_some_and(|k| k.holds_data);
@@ -396,8 +403,7 @@ impl Builder<'_> {
     }
 
     fn intended(&self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, id: Option<String>) -> Recorded {
-        let template = self.inputs.template;
-        let depends_on = dependencies(template).remove(&resource.address).unwrap_or_default();
+        let depends_on = self.needs.get(&resource.address).cloned().unwrap_or_default();
         Recorded {
             address: resource.address.clone(),
             id: id.unwrap_or_default(),

@@ -11,10 +11,7 @@ use futures::{StreamExt, stream};
 
 use crate::{
     diagnostic::Diagnostic,
-    domain::{
-        Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName,
-        reference::{references, walk},
-    },
+    domain::{Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName, reference::walk},
     event::{Event, Sink},
     mcp::{CallError, Key, Live, Servers, Target, TypeTable, lookup},
     plan::Settlement,
@@ -22,14 +19,14 @@ use crate::{
     template::{
         Template,
         check::{Found, KnownAddresses},
-        link::{Match, resolve_address},
+        link::{Declared, undeclared},
     },
 };
 
 mod foresee;
 
-/// How many reads go to one server at the same time.
-const READS_PER_SERVER: usize = 16;
+/// How many resources of a server are read in one go, so that there is something to say between.
+const AT_A_TIME: usize = 200;
 
 /// What the servers said.
 #[derive(Debug, Clone, Default)]
@@ -126,39 +123,24 @@ pub async fn observe(
 fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Key)> {
     let mut all: BTreeMap<Address, Key> = BTreeMap::new();
     let key = |address: &Address| Key::named(&address.kind, &address.name);
-    for u in snapshot.into_iter().flat_map(|s| &s.unsettled) {
-        let known = u.intended.as_ref().map(|i| key(&u.address).hints(&i.sent));
-        all.insert(u.address.clone(), known.unwrap_or_else(|| key(&u.address)));
-    }
+    let declared = Declared::of(template);
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), template, resource));
+        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), &declared, resource));
         all.insert(resource.address.clone(), key(&resource.address).id(id).hints(&resource.properties));
     }
-    for r in snapshot.into_iter().flat_map(|s| s.resources.values()) {
-        all.insert(r.address.clone(), key(&r.address).id(r.id.clone()).hints(&r.properties));
+    if let Some(snapshot) = snapshot {
+        for unsettled in &snapshot.unsettled {
+            let told = || {
+                let Some(intended) = &unsettled.intended else { return key(&unsettled.address) };
+                let (kind, name) = (&unsettled.address.kind, &unsettled.address.name);
+                let id = servers.get(&unsettled.address.server).and_then(|s| s.known_id(kind, name, &intended.sent));
+                key(&unsettled.address).id(id).hints(&intended.sent)
+            };
+            all.entry(unsettled.address.clone()).or_insert_with(told);
+        }
+        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), key(&r.address).id(r.id.clone()).hints(&r.properties))));
     }
     all.into_iter().collect()
-}
-
-/// References (and `depends_on`) to addresses that the template does not declare.
-fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
-    let mut out = BTreeSet::new();
-    let mut note = |reference: Reference| {
-        if let Reference::Output { scope, address, .. } = reference
-            && (scope != Scope::Here || matches!(resolve_address(template, &address), Match::Undeclared))
-        {
-            out.insert((scope, address));
-        }
-    };
-    for resource in &template.resources {
-        for value in resource.properties.values() {
-            references(value).into_iter().for_each(|(_, r)| note(r));
-        }
-    }
-    for value in template.outputs.values() {
-        references(value).into_iter().for_each(|(_, r)| note(r));
-    }
-    out
 }
 
 async fn meet(servers: &Servers, names: &BTreeSet<ServerName>, seen: &mut Observed) {
@@ -198,24 +180,35 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
 }
 
 async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Observed, sink: &dyn Sink) {
-    let known: Vec<_> = wanted
-        .into_iter()
-        .filter(|(a, _)| seen.types.get(&a.server).is_some_and(|t| t.contains_key(&a.kind)))
-        .filter_map(|(a, key)| servers.get(&a.server).cloned().map(|s| (s, a, key)))
-        .collect();
-    let total = known.len();
-    let mut reads = stream::iter(known)
-        .map(|(server, address, key)| async move {
-            let live = server.read(&key).await;
-            (address, live)
-        })
-        .buffer_unordered(READS_PER_SERVER);
+    let mut by_server: BTreeMap<ServerName, Vec<(Address, Key)>> = BTreeMap::new();
+    for (address, key) in wanted {
+        if seen.types.get(&address.server).is_some_and(|t| t.contains_key(&address.kind)) {
+            by_server.entry(address.server.clone()).or_default().push((address, key));
+        }
+    }
+    let total = by_server.values().map(Vec::len).sum();
+    // All servers at the same time, the parts of each one after the other.
+    let mut reads = stream::select_all(by_server.into_iter().filter_map(|(name, all)| {
+        let server = servers.get(&name)?.clone();
+        let parts: Vec<Vec<(Address, Key)>> = all.chunks(AT_A_TIME).map(<[_]>::to_vec).collect();
+        Some(Box::pin(stream::iter(parts).then(move |part| {
+            let server = server.clone();
+            async move {
+                let (addresses, keys): (Vec<Address>, Vec<Key>) = part.into_iter().unzip();
+                addresses.into_iter().zip(server.read_many(&keys).await).collect::<Vec<_>>()
+            }
+        })))
+    }));
     let mut done = 0;
-    while let Some((address, live)) = reads.next().await {
-        done += 1;
-        if done % 50 == 0 {
+    let mut all = Vec::with_capacity(total);
+    while let Some(part) = reads.next().await {
+        done += part.len();
+        if done < total {
             sink.emit(Event::Working { what: "refreshing", done, total });
         }
+        all.extend(part);
+    }
+    for (address, live) in all {
         match live {
             Ok(live) => {
                 seen.live.insert(address, live);

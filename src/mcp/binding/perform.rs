@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a call gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Performed {
     /// The result, as the binding reads it.
     pub result: Value,
@@ -48,7 +48,7 @@ impl BoundServer {
         let tools = self.tools().await?;
         let tool = tools.get(call.tool.as_str()).ok_or_else(|| self.not_sent(call.span, "the server no longer offers this tool"))?;
         check_arguments(tool, &arguments).map_err(|reason| self.not_sent(call.span, &reason))?;
-        let done = match self.insist(call, arguments, control).await {
+        let done = match self.insist(call, arguments, scope, control).await {
             Err(no) => return Err(self.explained(call, scope, no).await),
             Ok(done) => done,
         };
@@ -81,23 +81,23 @@ impl BoundServer {
     }
 
     /// Asks again while the no is one that may pass.
-    async fn insist(&self, call: &Call, arguments: Properties, control: &CallControl) -> Result<Performed, CallError> {
-        let Some(retry) = call.retry else { return self.send(call, arguments, control).await };
+    async fn insist(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
+        let Some(retry) = call.retry else { return self.send(call, arguments, scope, control).await };
         let deadline = tokio::time::Instant::now() + Duration::from_secs(retry.timeout);
         loop {
-            match self.send(call, arguments.clone(), control).await {
+            match self.send(call, arguments.clone(), scope, control).await {
                 Err(CallError::Refused { class, .. }) if class == retry.class && tokio::time::Instant::now() < deadline => {}
                 other => return other,
             }
             tokio::select! {
                 // Every no so far was certain: nothing was done.
-                () = control.cancel.cancelled() => return self.send(call, arguments, control).await,
+                () = control.cancel.cancelled() => return self.send(call, arguments, scope, control).await,
                 () = tokio::time::sleep(Duration::from_secs(retry.interval)) => {}
             }
         }
     }
 
-    async fn send(&self, call: &Call, arguments: Properties, control: &CallControl) -> Result<Performed, CallError> {
+    async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
         let reply = match self.connection().call(&call.tool, arguments, call.effect, control).await {
             Ok(reply) => reply,
             Err(CallError::Refused { server, tool, class, message }) => {
@@ -119,7 +119,7 @@ impl BoundServer {
             Err(undecoded) => return Err(self.undecoded(call, &reply, &undecoded)),
         };
         if let Some(success) = &call.success {
-            let scope = Scope::default().with("result", result.clone()).with("text", reply.text.clone());
+            let scope = scope.clone().with("result", result.clone()).with("text", reply.text.clone());
             let holds = success.holds(&scope).map_err(|w| self.lie(call, w.span, &w.reason))?;
             if !holds {
                 let (class, message) = classify(&call.errors, Refusal::Other, clean(reply.text.trim(), 4000));

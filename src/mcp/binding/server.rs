@@ -32,6 +32,8 @@ mod change;
 
 mod look;
 
+mod many;
+
 /// The longest piece of evidence that is kept, in characters.
 const MAX_EVIDENCE: usize = 4000;
 
@@ -49,7 +51,8 @@ pub struct BoundServer {
 impl BoundServer {
     /// Puts a binding in front of a connection. Nothing is sent yet.
     pub fn new(connection: Arc<Connection>, binding: Arc<Binding>) -> Self {
-        let types = binding.types.iter().map(|(kind, bound)| (kind.clone(), bound.def.clone())).collect();
+        let types = binding.types.values().map(|bound| &bound.def).chain(binding.absent.values());
+        let types = types.map(|def| (def.kind.clone(), def.clone())).collect();
         Self { connection, binding, tools: Mutex::new(None), types: Arc::new(types) }
     }
 
@@ -142,7 +145,14 @@ impl ResourceServer for BoundServer {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
+        if self.binding.absent.contains_key(&key.kind) {
+            return Ok(None);
+        }
         Ok(self.look(self.bound(&key.kind)?, key).await?.map(|seen| seen.live))
+    }
+
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        self.look_many(keys).await
     }
 
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError> {
@@ -177,7 +187,8 @@ impl ResourceServer for BoundServer {
     fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
         let bound = self.binding.types.get(kind)?;
         let scope = Self::scope(bound, &Key::named(kind, name).hints(properties)).with("properties", sent(&bound.def, properties));
-        bound.create.known_id(&scope)
+        // What still holds a reference is not known yet.
+        bound.create.known_id(&scope).filter(|id| !id.is_empty() && !id.contains("${"))
     }
 
     async fn create(

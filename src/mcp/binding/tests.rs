@@ -21,8 +21,11 @@ use crate::{
 };
 
 mod aws;
+mod files;
 
 mod kubectl;
+
+mod opnsense;
 
 const DOCKER_021: &str = include_str!("../../../tests/fixtures/bindings/docker-0.2.1.json");
 const DOCKER_030: &str = include_str!("../../../tests/fixtures/bindings/docker-0.3.0.json");
@@ -364,4 +367,31 @@ fn lint_finds_everything_at_its_place() {
     assert_eq!(codes, ["binding::tool-not-matched"]);
     assert_eq!(parse("mine", "mine.yaml", "a: [").unwrap_err()[0].code, "binding::syntax");
     assert_eq!(parse("mine", "mine.yaml", &format!("binding: other\n{SMALL}")).unwrap_err()[0].code, "binding::name");
+}
+
+#[tokio::test]
+async fn many_of_a_listed_type_cost_one_listing() {
+    let fake = docker("");
+    let bound = bound(&fake, "docker");
+    bound.create(&kind("network"), &named("net"), &Properties::new(), "k", &CallControl::read()).await.unwrap();
+    let before = fake.seen("list_networks").len();
+    let keys = [
+        key("network", "net", None),
+        key("network", "nothing", None),
+        key("network", "other-name", Some("44e3e09e5d56")),
+        key("network", "bridge", None),
+        key("container:run", "alone", None),
+    ];
+    let read: Vec<Option<String>> = bound.read_many(&keys).await.into_iter().map(|r| r.unwrap().map(|l| l.name)).collect();
+    let alone: Vec<Option<String>> = {
+        let mut all = Vec::new();
+        for key in &keys {
+            all.push(bound.read(key).await.unwrap().map(|l| l.name));
+        }
+        all
+    };
+    assert_eq!(read, alone, "all at once is the same as one after the other");
+    assert_eq!(read.iter().map(Option::as_deref).collect::<Vec<_>>()[..4], [Some("net"), None, Some("net"), Some("bridge")]);
+    let after = fake.seen("list_networks").len();
+    assert_eq!(after - before, 1 + 4, "one listing for all, and one for each that was read alone");
 }

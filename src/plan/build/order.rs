@@ -6,8 +6,8 @@ use super::{Builder, SecretStatus};
 use crate::{
     diagnostic::Diagnostic,
     domain::{Action, Address, graph::Graph},
+    mcp::Types,
     plan::{FORMAT, Plan, Step, Undo},
-    template::link::dependencies,
 };
 
 impl Builder<'_> {
@@ -53,7 +53,7 @@ impl Builder<'_> {
             request: self.inputs.request,
             base: self.inputs.snapshot.map_or(0, |s| s.number),
             targets: servers.iter().filter_map(|s| self.inputs.observed.targets.get(s).cloned()).collect(),
-            undo: steps.iter().map(undo).collect(),
+            undo: steps.iter().map(|step| undo(step, &self.inputs.observed.types)).collect(),
             steps,
             edges,
             waves,
@@ -89,7 +89,7 @@ impl Builder<'_> {
                 }
             }
         }
-        for (address, needs) in &dependencies(self.inputs.template) {
+        for (address, needs) in &self.needs {
             let Some(&mine) = main.get(address) else { continue };
             for need in needs {
                 let Some(&theirs) = main.get(need) else { continue };
@@ -100,6 +100,10 @@ impl Builder<'_> {
                 }
             }
         }
+        let mut users: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+        for (user, record) in self.recorded.iter().filter(|_| !delete.is_empty()) {
+            record.depends_on.iter().for_each(|used| users.entry(used).or_default().push(user));
+        }
         for (address, &gone) in &delete {
             let replaced = main.get(address);
             match replaced {
@@ -108,10 +112,7 @@ impl Builder<'_> {
                 None => {}
             }
             // Whoever used it goes (or lets go of it) first.
-            for (dependent, record) in &self.recorded {
-                if !record.depends_on.contains(address) {
-                    continue;
-                }
+            for dependent in users.get(*address).into_iter().flatten() {
                 if let Some(&theirs) = delete.get(dependent) {
                     order.edge(&theirs, &gone);
                 } else if let Some(&theirs) = main.get(dependent)
@@ -125,8 +126,12 @@ impl Builder<'_> {
     }
 }
 
-fn undo(step: &Step) -> Undo {
+fn undo(step: &Step, types: &Types) -> Undo {
+    let kind = types.get(&step.address.server).and_then(|table| table.get(&step.address.kind));
+    let lacks = |verb: &str| kind.is_some_and(|k| k.limits.missing.contains_key(verb));
     match step.action {
+        Action::Create if lacks("delete") => Undo::Not("its server cannot delete it".into()),
+        Action::Delete if lacks("create") => Undo::Not("its server cannot make it".into()),
         Action::Create if step.replace.is_some() => Undo::By(Action::Replace),
         Action::Create => Undo::By(Action::Delete),
         Action::Update => Undo::By(Action::Update),

@@ -97,7 +97,8 @@ impl Parser<'_> {
         let failure = self.failure(node).or_else(|| self.usual.failure.clone());
         let success = self.reader.optional(node, "success", Style::Condition);
         if let Some(e) = &success {
-            self.variables(e, &["result", "text"], &[]);
+            let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
+            self.variables(e, &known, &[]);
         }
         let errors = self.errors(node, errors);
         let retry = node.get("retry").and_then(|n| self.retry(n));

@@ -6,7 +6,7 @@ use super::BoundServer;
 use crate::{
     domain::{Properties, ResourceType, TypeDef},
     mcp::{
-        CallControl, CallError, Key, Live,
+        CallControl, CallError, Effect, Key, Live,
         binding::{Call, TypeBinding, Verb, expression::Scope},
     },
 };
@@ -30,7 +30,7 @@ impl BoundServer {
                 reason: format!("the server cannot do this with a `{kind}`"),
             });
         };
-        let mut results = Vec::new();
+        let (mut results, mut changed) = (Vec::new(), false);
         for call in calls {
             let times = match &call.each {
                 Some(each) => each.list(&scope).map_err(|w| self.not_sent(w.span, &w.reason))?.into_iter().map(Some).collect(),
@@ -40,12 +40,13 @@ impl BoundServer {
                 let inner = scope.clone().maybe("each", one);
                 let done = self.perform(call, &inner, control).await.map_err(|error| match error {
                     // Something was done already, so it is not true that nothing was sent.
-                    CallError::NotSent { reason, .. } if !results.is_empty() => {
+                    CallError::NotSent { reason, .. } if changed => {
                         self.unknown(call, &format!("an earlier call was carried out; {reason}"))
                     }
                     other => other,
                 })?;
                 if let Some(done) = done {
+                    changed |= call.effect != Effect::Read;
                     results.push(done.result.clone());
                     scope = scope.with("results", results.clone()).with("result", done.result);
                 }
@@ -77,10 +78,10 @@ impl BoundServer {
 }
 
 impl Verb {
-    /// Its first call.
+    /// The call that does it: the first that is not a look at something.
     pub(super) fn first(&self) -> Option<&Call> {
         match self {
-            Verb::Calls { calls, .. } => calls.first(),
+            Verb::Calls { calls, .. } => calls.iter().find(|c| c.effect != Effect::Read).or(calls.first()),
             Verb::Missing(_) => None,
         }
     }

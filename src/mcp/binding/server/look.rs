@@ -62,6 +62,18 @@ impl BoundServer {
             other => other?,
         };
         let items = self.items(bound, &scope, &done)?;
+        self.pick(bound, key, items, &done).await
+    }
+
+    /// The one of several objects that is meant.
+    pub(super) async fn pick(
+        &self,
+        bound: &TypeBinding,
+        key: &Key,
+        items: Vec<Value>,
+        done: &Performed,
+    ) -> Result<Option<Seen>, CallError> {
+        let scope = Self::scope(bound, key);
         let listed = bound.read.items.is_some();
         let mut fitting = Vec::new();
         for item in items {
@@ -81,7 +93,7 @@ impl BoundServer {
         }
         match fitting.len() {
             0 => Ok(None),
-            1 => self.seen(bound, key, fitting.remove(0), &done).await.map(Some),
+            1 => self.seen(bound, key, fitting.remove(0), done).await.map(Some),
             n => Err(self.several(&bound.read.call, key, n)),
         }
     }
@@ -139,7 +151,7 @@ impl BoundServer {
     }
 
     /// A value without which an object means nothing.
-    fn need(&self, bound: &TypeBinding, expression: &Expression, scope: &Scope) -> Result<String, CallError> {
+    pub(super) fn need(&self, bound: &TypeBinding, expression: &Expression, scope: &Scope) -> Result<String, CallError> {
         let lie = |reason: &str| self.lie(&bound.read.call, expression.span(), reason);
         let text = expression.text(scope).map_err(|w| lie(&w.reason))?;
         text.filter(|t| !t.is_empty()).ok_or_else(|| lie("this comes to nothing for what the server answered"))
@@ -192,9 +204,18 @@ impl BoundServer {
             health,
             reason: text(&object.reason)?.map(|r| clean(r.trim(), MAX_REASON)).filter(|r| !r.is_empty()),
             properties: members(&object.properties)?,
+            other_forms: members(&object.other_forms)?.into_iter().map(|(n, v)| (n, listed(v))).collect(),
             outputs: members(&object.outputs)?,
             revision: text(&object.revision)?,
             created_by: text(&object.created_by)?.filter(|k| !k.is_empty()),
         })
+    }
+}
+
+/// A list as it is, and anything else as a list of one.
+fn listed(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        one => vec![one],
     }
 }
