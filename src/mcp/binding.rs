@@ -164,8 +164,10 @@ pub struct Call {
     pub arguments: Shape,
     /// Only when this holds.
     pub when: Option<Expression>,
-    /// Once for each of these, as `each`.
+    /// For each of these (as `each`), one call; without it, one call in all.
     pub each: Option<Expression>,
+    /// Kinds of no that do not matter: the call counts as done.
+    pub ignore: Vec<Refusal>,
     /// How its result is read.
     pub result: Vec<Step>,
     /// The server's words about a failure, from the whole reply; what comes to something is a no, whatever else the reply says.

@@ -15,8 +15,22 @@ use crate::{
     yaml::Node,
 };
 
-const CALL: [&str; 13] =
-    ["tool", "effect", "arguments", "when", "each", "result", "success", "failure", "errors", "retry", "explain", "wait", "missing"];
+const CALL: [&str; 14] = [
+    "tool",
+    "effect",
+    "arguments",
+    "when",
+    "each",
+    "ignore",
+    "result",
+    "success",
+    "failure",
+    "errors",
+    "retry",
+    "explain",
+    "wait",
+    "missing",
+];
 
 impl Parser<'_> {
     pub(super) fn verb(
@@ -46,7 +60,7 @@ impl Parser<'_> {
             None => {
                 let keys: Vec<&str> = CALL.iter().copied().chain(["id"]).collect();
                 self.reader.map(node, &keys);
-                self.call_of(node, errors, Effect::Change, &known).map(|c| vec![c])
+                self.repeated(node, errors, &known).map(|c| vec![c])
             }
         };
         let id = self.reader.optional(node, "id", Style::Value);
@@ -59,7 +73,19 @@ impl Parser<'_> {
 
     pub(super) fn change(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
         self.reader.map(node, &CALL);
-        self.call_of(node, errors, Effect::Change, about)
+        self.repeated(node, errors, about)
+    }
+
+    /// A call of a verb, which may be made for each of several things, and of which some kinds of no may not matter.
+    fn repeated(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
+        let each = self.reader.optional(node, "each", Style::Value);
+        let mut known = about.to_vec();
+        if let Some(e) = &each {
+            self.variables(e, about, &[]);
+            known.push("each");
+        }
+        let ignore = node.get("ignore").map(Node::items).unwrap_or_default().iter().filter_map(|n| self.class(n)).collect();
+        self.call_of(node, errors, Effect::Change, &known).map(|call| Call { each, ignore, ..call })
     }
 
     pub(super) fn call_of(&mut self, node: &Node, errors: &[ErrorRule], default: Effect, about: &[&str]) -> Option<Call> {
@@ -79,12 +105,6 @@ impl Parser<'_> {
                 default
             }
         };
-        let each = self.reader.optional(node, "each", Style::Value);
-        if let Some(e) = &each {
-            self.variables(e, about, &[]);
-        }
-        let about: Vec<&str> = about.iter().copied().chain(each.iter().map(|_| "each")).collect();
-        let about = about.as_slice();
         let arguments = node.get("arguments").map_or(Some(Shape::nothing()), |n| self.reader.shape(n));
         if let Some(shape) = &arguments {
             self.within(shape, about);
@@ -104,7 +124,23 @@ impl Parser<'_> {
         let retry = node.get("retry").and_then(|n| self.retry(n));
         let explain = node.get("explain").and_then(|n| self.explain(n, &errors, about)).map(Box::new);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
-        Some(Call { tool: name, effect, arguments: arguments?, when, each, result, failure, success, errors, retry, explain, wait, span })
+        let (each, ignore) = (None, Vec::new());
+        Some(Call {
+            tool: name,
+            effect,
+            arguments: arguments?,
+            when,
+            each,
+            ignore,
+            result,
+            failure,
+            success,
+            errors,
+            retry,
+            explain,
+            wait,
+            span,
+        })
     }
 
     pub(super) fn tool(&mut self, node: &Node) -> Option<(ToolName, Span)> {
