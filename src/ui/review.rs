@@ -112,7 +112,10 @@ const GROUPS: [(&str, &str, Tone); 6] = [
 
 fn parameters(plan: &Plan, level: Level, style: &Style, page: &mut Page) {
     for (from, name, tone) in GROUPS {
-        let mine: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| p.from == from).collect();
+        // What nobody said and nothing takes is no news.
+        let silent =
+            |p: &ParameterNote| level == Level::Brief && from == "default" && p.value == crate::plan::Shown::Value(serde_json::Value::Null);
+        let mine: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| p.from == from && !silent(p)).collect();
         group(Line::of(tone, name), from, &mine, level, style, page);
     }
     let other: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| GROUPS.iter().all(|(from, _, _)| p.from != *from)).collect();
