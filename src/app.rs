@@ -36,7 +36,7 @@ mod parsers;
 mod runs;
 
 pub use endpoint::world_folder;
-pub use parsers::ParserKind;
+pub use parsers::{LiveModel, ParserKind};
 pub use runs::{Others, Running};
 
 use endpoint::endpoint;

@@ -226,7 +226,7 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     let frame = unasked(frame, &world(app, talk).await?);
     if frame.out_of_scope && frame.facet == Some(Facet::Help) {
         return Ok(say(
-            "Hello. Say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
+            "Whenever you are ready: say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
         ));
     }
     if frame.out_of_scope {
