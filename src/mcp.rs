@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef};
 
+pub mod auth;
+
 pub mod binding;
 
 pub mod protocol;
@@ -27,7 +29,11 @@ pub mod connection;
 
 pub mod error;
 
+pub mod form;
+
 pub mod handler;
+
+mod handshake;
 
 pub mod http;
 
@@ -39,7 +45,11 @@ pub mod pins;
 
 pub mod process;
 
+mod raw;
+
 pub mod reply;
+
+mod task;
 
 pub mod tools;
 
@@ -57,7 +67,8 @@ pub use binding::{AnyServer, BoundServer, Library};
 pub use call::Effect;
 pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
 pub use error::ConnectError;
-pub use handler::{Answer, Ask, Notice, Question, Wanted};
+pub use form::Form;
+pub use handler::{Answer, Ask, Notice, Page, Question, Wanted};
 pub use native::NativeServer;
 
 /// How many reads go to one server at the same time.
@@ -241,6 +252,30 @@ pub struct Key {
     pub name: ResourceName,
     /// The server's id, when it is known; it wins over the name.
     pub id: Option<String>,
+    /// What is wanted or recorded of it, as far as it is known: where a name alone does not say where to look (a region).
+    pub hints: Properties,
+}
+
+impl Key {
+    /// One by its name.
+    pub fn named(kind: &ResourceType, name: &ResourceName) -> Self {
+        Self { kind: kind.clone(), name: name.clone(), id: None, hints: Properties::new() }
+    }
+
+    /// The same, by its id.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Option<String>>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The same, with what is known of it. What is yet to be known is left out.
+    #[must_use]
+    pub fn hints(mut self, properties: &Properties) -> Self {
+        let known = |v: &Value| crate::domain::reference::references(v).is_empty();
+        self.hints = properties.iter().filter(|(_, v)| known(v)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        self
+    }
 }
 
 /// Who a server is, for the plan and for the check before each wave.

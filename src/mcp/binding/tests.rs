@@ -20,6 +20,7 @@ use crate::{
     template::Span,
 };
 
+mod aws;
 mod files;
 
 mod kubectl;
@@ -57,7 +58,7 @@ fn named(text: &str) -> ResourceName {
 }
 
 fn key(of: &str, name: &str, id: Option<&str>) -> Key {
-    Key { kind: kind(of), name: named(name), id: id.map(str::to_owned) }
+    Key::named(&kind(of), &named(name)).id(id.map(str::to_owned))
 }
 
 fn properties(value: Value) -> Properties {
@@ -89,6 +90,17 @@ fn shipped_bindings_are_good() {
     let library = Library::load(&[]);
     assert!(library.problems().is_empty(), "{:#?}", library.problems());
     assert!(library.get("docker").is_some() && library.get("kubernetes").is_some());
+}
+
+#[test]
+fn shipped_bindings_fit_the_published_schema() {
+    let schema = value(include_str!("../../../docs/bindings.schema.json"));
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for binding in Library::load(&[]).iter() {
+        let file = crate::yaml::parse(&binding.file, &binding.text).unwrap().to_json();
+        let problems: Vec<String> = validator.iter_errors(&file).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(problems, Vec::<String>::new(), "{}", binding.file);
+    }
 }
 
 #[test]
