@@ -155,6 +155,10 @@ pub struct Call {
     pub arguments: Shape,
     /// Only when this holds.
     pub when: Option<Expression>,
+    /// For each of these (as `each`), one call; without it, one call in all.
+    pub each: Option<Expression>,
+    /// Kinds of no that do not matter: the call counts as done.
+    pub ignore: Vec<Refusal>,
     /// How its result is read.
     pub result: Vec<Step>,
     /// Whether it worked, beyond what the server says with `isError`.

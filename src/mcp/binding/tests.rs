@@ -245,6 +245,33 @@ async fn a_container_is_published_on_loopback_and_what_is_left_behind_is_seen() 
     assert_eq!(left.reason.as_deref(), Some("it was made and not started"));
 }
 
+#[tokio::test]
+async fn volumes_that_nobody_named_go_with_their_container() {
+    let (free, busy) = ("a".repeat(64), "b".repeat(64));
+    let mounts = json!([
+        {"Type": "bind", "Source": "/srv", "Destination": "/srv"}, {"Type": "volume", "Name": free, "Destination": "/var/www/html"},
+        {"Type": "volume", "Name": "content", "Destination": "/content"}, {"Type": "volume", "Name": busy, "Destination": "/tmp"},
+    ]);
+    let fake = fake(DOCKER_TOOLS, move |what, message| match what {
+        "list_containers" => {
+            let mut one: Value = serde_json::from_str(&reply(&sample(DOCKER_021, "run_container", "mcp-r")).text).unwrap();
+            one["mounts"] = mounts.clone();
+            vec![text(json!([one]).to_string())]
+        }
+        // One is used by another container as well, which does not matter.
+        "remove_volume" if arguments(message)["volume_name"] == "b".repeat(64) => {
+            vec![Do::Result(sample(DOCKER_021, "remove_volume", "wpdb"))]
+        }
+        "remove_volume" => vec![Do::Result(sample(DOCKER_021, "remove_volume", "mcpvol"))],
+        "remove_container" => vec![Do::Result(sample(DOCKER_021, "remove_container", "mcp-r"))],
+        _ => Vec::new(),
+    });
+    bound(&fake, "docker").delete(&key("container:run", "mcp-r", None), &CallControl::read()).await.unwrap();
+    let removed: Vec<String> =
+        fake.seen("remove_volume").iter().map(|m| arguments(m)["volume_name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(removed, [free, busy]);
+}
+
 fn kubernetes(answer: &'static str) -> Fake {
     let get = reply(&sample(KUBERNETES, "resources_get", "\"m1\"")).text;
     fake(KUBERNETES_TOOLS, move |what, message| match (what, answer) {

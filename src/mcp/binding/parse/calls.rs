@@ -14,7 +14,7 @@ use crate::{
     yaml::Node,
 };
 
-const CALL: [&str; 9] = ["tool", "effect", "arguments", "when", "result", "success", "errors", "wait", "missing"];
+const CALL: [&str; 11] = ["tool", "effect", "arguments", "when", "each", "ignore", "result", "success", "errors", "wait", "missing"];
 
 impl Parser<'_> {
     pub(super) fn verb(
@@ -44,7 +44,7 @@ impl Parser<'_> {
             None => {
                 let keys: Vec<&str> = CALL.iter().copied().chain(["id"]).collect();
                 self.reader.map(node, &keys);
-                self.call_of(node, errors, Effect::Change, &known).map(|c| vec![c])
+                self.repeated(node, errors, &known).map(|c| vec![c])
             }
         };
         let id = self.reader.optional(node, "id", Style::Value);
@@ -57,7 +57,19 @@ impl Parser<'_> {
 
     pub(super) fn change(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
         self.reader.map(node, &CALL);
-        self.call_of(node, errors, Effect::Change, about)
+        self.repeated(node, errors, about)
+    }
+
+    /// A call of a verb, which may be made for each of several things, and of which some kinds of no may not matter.
+    fn repeated(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
+        let each = self.reader.optional(node, "each", Style::Value);
+        let mut known = about.to_vec();
+        if let Some(e) = &each {
+            self.variables(e, about, &[]);
+            known.push("each");
+        }
+        let ignore = node.get("ignore").map(Node::items).unwrap_or_default().iter().filter_map(|n| self.class(n)).collect();
+        self.call_of(node, errors, Effect::Change, &known).map(|call| Call { each, ignore, ..call })
     }
 
     pub(super) fn call_of(&mut self, node: &Node, errors: &[ErrorRule], default: Effect, about: &[&str]) -> Option<Call> {
@@ -99,7 +111,8 @@ impl Parser<'_> {
         }
         let errors = self.errors(node, errors);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
-        Some(Call { tool: name.ok()?, effect, arguments: arguments?, when, result, success, errors, wait, span: tool.span })
+        let (each, ignore) = (None, Vec::new());
+        Some(Call { tool: name.ok()?, effect, arguments: arguments?, when, each, ignore, result, success, errors, wait, span: tool.span })
     }
 
     pub(super) fn wait(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Wait> {
