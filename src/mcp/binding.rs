@@ -17,6 +17,8 @@ pub mod any;
 
 pub mod decode;
 
+pub mod draft;
+
 pub mod expression;
 
 mod filters;
