@@ -3,48 +3,43 @@
 //! Only this module reads the clock and makes ids; the environment and the folders are handed in by `main`.
 
 use std::{
-    path::{Path, PathBuf},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    path::PathBuf,
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
     time::Duration,
 };
 
-use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::{
-    apply,
-    config::{Config, Environment, Registered, ServerSetting},
+    config::{Config, Environment, Registered},
     diagnostic::{Diagnostic, Explain, Failure},
-    domain::{Action, Address, Clock, DeploymentName, Scope, ServerName, Timestamp, ToolName},
+    domain::{Action, Address, Clock, ServerName, Timestamp, ToolName},
     event::{Event, Sink},
-    intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
-    llm::{
-        Budget,
-        http::{HttpLlm, ModelConfig, RetryPolicy},
-        prompt::Prompts,
-    },
+    intent::{llm::LlmParser, offline::OfflineParser},
     mcp::{
         AnyServer, Library, ResourceServer, Servers,
-        connection::{ConnectOptions, Connection, Endpoint},
-        http::HttpSpec,
-        process::ProcessSpec,
+        connection::{ConnectOptions, Connection},
     },
     pattern::Catalog,
-    plan::refresh::OtherDeployments,
     policy::Policies,
     registry::{Registry, State, quarantined},
     review::Human,
-    sandbox::{self, SandboxOptions},
     secret::{Redactor, SecretStore},
-    store::{Claim, Lock, Recorded, Store},
+    store::Store,
     trust::{Standing, TrustFile, Why},
 };
 
-/// How long a lock holds without being renewed.
-const LEASE: Duration = Duration::from_secs(30);
+mod endpoint;
+
+mod parsers;
+
+mod runs;
+
+pub use endpoint::world_folder;
+pub use parsers::ParserKind;
+pub use runs::{Others, Running};
+
+use endpoint::endpoint;
 
 /// How long servers may take to answer before a person is told that they are waited for.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -57,15 +52,6 @@ impl Clock for SystemClock {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         Timestamp::now()
     }
-}
-
-/// Which parser was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParserKind {
-    /// The built-in one.
-    Offline,
-    /// The model.
-    Model,
 }
 
 /// What the flags of the command line allow.
@@ -128,17 +114,6 @@ pub struct App {
     model: OnceLock<Option<LlmParser>>,
     chosen: std::sync::Mutex<Option<ParserKind>>,
     runs: AtomicUsize,
-}
-
-/// A run goes on while this lives.
-pub struct Running<'a> {
-    app: &'a App,
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.app.runs.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 impl App {
@@ -304,65 +279,6 @@ impl App {
         })
     }
 
-    /// The offline parser, trained on the catalogue.
-    pub fn offline(&self) -> &OfflineParser {
-        self.offline.get_or_init(|| OfflineParser::new(&self.catalog().entries()))
-    }
-
-    /// What a request means: the model if one is configured (and wanted), else the offline parser, which is also what answers when
-    /// the model cannot be reached.
-    pub async fn understand(&self, text: &str, world: &World) -> Frame {
-        let Some(model) = self.model().filter(|_| self.chosen() != Some(ParserKind::Offline)) else {
-            return self.offline().parse(text, world);
-        };
-        match model.parse(text, world).await {
-            Ok(mut frame) => {
-                // The built-in guard looks at every request, whatever a model makes of it.
-                frame.injection |= self.offline().parse(text, world).injection;
-                frame
-            }
-            Err(error) => {
-                let mut frame = self.offline().parse(text, world);
-                frame.notes.push(format!("the model did not answer ({error}); the offline parser did"));
-                frame
-            }
-        }
-    }
-
-    /// Which parser was asked for; none if nobody chose.
-    pub fn chosen(&self) -> Option<ParserKind> {
-        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Chooses the parser for the requests from now on.
-    pub fn choose(&self, parser: ParserKind) {
-        *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(parser);
-    }
-
-    /// The parser that asks the configured model; none if no model is configured or its settings are bad (which is said).
-    pub fn model(&self) -> Option<&LlmParser> {
-        let make = || -> Result<Option<LlmParser>, Failure> {
-            let Some(setting) = &self.config().model else { return Ok(None) };
-            let config = ModelConfig {
-                base_url: setting.base_url.clone(),
-                model: setting.model.clone(),
-                key: setting.key.clone(),
-                headers: Vec::new(),
-                timeout: Some(Duration::from_secs(setting.timeout)),
-            };
-            let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
-            let prompts = Prompts::load(&self.folders("prompts"))?;
-            Ok(Some(LlmParser::new(Arc::new(llm), Arc::new(prompts), setting.model.clone(), self.catalog().entries())))
-        };
-        let made = self.model.get_or_init(|| {
-            make().unwrap_or_else(|failure| {
-                failure.0.into_iter().for_each(|d| self.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
-                None
-            })
-        });
-        made.as_ref()
-    }
-
     /// Folders of the user and of the project that hold one kind of file, lowest layer first.
     pub fn folders(&self, what: &str) -> Vec<PathBuf> {
         folders(&self.parts.config, what)
@@ -427,74 +343,6 @@ impl App {
         }
     }
 
-    /// The chosen parser, for evals.
-    pub fn parser(&self) -> Result<&dyn crate::intent::Parser, Failure> {
-        match (self.chosen(), self.model()) {
-            (Some(ParserKind::Model), Some(model)) => Ok(model),
-            (Some(ParserKind::Model), None) => {
-                Err(Failure::from(Diagnostic::error("model::none", "No model is configured").detail("`--parser llm` needs a model.").next(
-                    "Say which, for any OpenAI-compatible server:",
-                    "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1",
-                )))
-            }
-            _ => Ok(self.offline()),
-        }
-    }
-
-    /// Marks a run as going on, until the guard is dropped.
-    pub fn running(&self) -> Running<'_> {
-        self.runs.fetch_add(1, Ordering::SeqCst);
-        Running { app: self }
-    }
-
-    /// Whether a run goes on.
-    pub fn is_running(&self) -> bool {
-        self.runs.load(Ordering::SeqCst) > 0
-    }
-
-    /// Takes the lock of a deployment; says when it was taken over from a dead holder.
-    pub async fn lock(&self, deployment: &DeploymentName, what: &str) -> Result<Lock, Failure> {
-        let id = &self.parts.identity;
-        let claim = Claim { who: id.who.clone(), host: id.host.clone(), pid: id.pid, what: what.to_owned() };
-        let lock = self.store.lock(deployment, claim, LEASE).await?;
-        if let Some(dead) = lock.taken_from() {
-            let text =
-                format!("the lock of `{deployment}` was taken over from {} ({}, process {}), which is gone", dead.who, dead.what, dead.pid);
-            self.sink().emit(Event::Notice { text });
-        }
-        Ok(lock)
-    }
-
-    /// What other deployments recorded.
-    pub fn others(&self) -> Others<'_> {
-        Others { store: &self.store }
-    }
-
-    /// Bounds of a run, from the settings.
-    pub fn apply_options(&self, options: apply::RunOptions) -> apply::Options {
-        let config = self.config();
-        apply::Options {
-            per_server: config.per_server,
-            overall: config.overall,
-            timing: apply::Timing {
-                idle: Duration::from_secs(config.call_idle),
-                total: Duration::from_secs(config.call_total),
-                ..apply::Timing::default()
-            },
-            strict_waves: options.strict_waves,
-            hold_after: options.hold_after,
-            hold: self.parts.human.present().then(|| {
-                let human = self.parts.human.clone();
-                let ask: Box<dyn Fn(usize) -> futures::future::BoxFuture<'static, bool> + Send + Sync> = Box::new(move |wave| {
-                    let human = human.clone();
-                    Box::pin(async move { human.go_on(wave).await })
-                });
-                ask
-            }),
-            stop: self.parts.stop.clone(),
-        }
-    }
-
     /// The folder of the sandbox's world.
     pub fn world_folder(&self) -> PathBuf {
         world_folder(&self.parts.config.data)
@@ -518,96 +366,4 @@ fn folders(config: &Config, what: &str) -> Vec<PathBuf> {
     let mut all = vec![config.user.join(what)];
     all.extend(config.project.as_ref().map(|p| p.join(".swell").join(what)));
     all
-}
-
-/// Where the sandbox's world lies below the data folder.
-pub fn world_folder(data: &Path) -> PathBuf {
-    data.join("sandbox")
-}
-
-/// The error is boxed because it is large and rare.
-fn endpoint(name: &ServerName, setting: &ServerSetting, parts: &Parts, secrets: &SecretStore) -> Result<Endpoint, Box<Diagnostic>> {
-    if let Some(kind) = &setting.sandbox {
-        if !sandbox::SERVERS.contains(&kind.as_str()) {
-            return Err(Box::new(
-                Diagnostic::error("config::sandbox", "There is no such simulated server").fact("server", name.to_string()).detail(format!(
-                    "`{}` is not one of {}.",
-                    crate::domain::text::clean(kind, 40),
-                    sandbox::SERVERS.join(", ")
-                )),
-            ));
-        }
-        let folder = world_folder(&parts.config.data);
-        let (kind, latency) = (kind.clone(), parts.config.sandbox_latency);
-        return Ok(Endpoint::Local(Arc::new(move || {
-            let world =
-                sandbox::World::open(&folder).map_err(|error| tracing::error!(%error, "the sandbox's world cannot be opened")).ok()?;
-            let spawned = sandbox::spawn_in_process(&kind, world, SandboxOptions { latency });
-            spawned.map_err(|error| tracing::error!(%error, "a simulated server cannot be started")).ok()
-        })));
-    }
-    let fill = |text: &str| fill(text, &parts.environment, secrets).map_err(|e| Box::new(e.server(name)));
-    if let Some(url) = &setting.url {
-        let headers =
-            setting.headers.iter().map(|(k, v)| Ok((k.clone(), SecretString::from(fill(v)?)))).collect::<Result<_, Box<Diagnostic>>>()?;
-        return Ok(Endpoint::Http(HttpSpec { url: fill(url)?, headers, bearer: None }));
-    }
-    let project = parts.config.project.clone();
-    let folder = match &setting.cwd {
-        Some(cwd) => Some(project.unwrap_or_default().join(fill(cwd)?)),
-        None => project,
-    };
-    Ok(Endpoint::Process(ProcessSpec {
-        command: fill(setting.command.as_deref().unwrap_or_default())?,
-        args: setting.args.iter().map(|a| fill(a)).collect::<Result<_, _>>()?,
-        env: setting.env.iter().map(|(k, v)| Ok((k.clone(), fill(v)?))).collect::<Result<_, Box<Diagnostic>>>()?,
-        inherit: parts.environment.clone(),
-        folder,
-    }))
-}
-
-/// Puts `${NAME}` of the environment and `${secret:NAME}` into a server's setting.
-fn fill(text: &str, environment: &Environment, secrets: &SecretStore) -> Result<String, Diagnostic> {
-    use crate::domain::{Reference, Segment};
-    let bad =
-        |what: String| Diagnostic::error("config::value", "A server's setting cannot be read").detail(what).state("Nothing was started.");
-    let mut out = String::new();
-    for segment in crate::domain::reference::parse(text).map_err(|e| bad(format!("{e}.")))? {
-        match segment {
-            Segment::Literal(literal) => out.push_str(&literal),
-            Segment::Reference(Reference::Variable(name)) => {
-                out.push_str(environment.get(&name).ok_or_else(|| bad(format!("The environment has no `{name}`.")))?);
-            }
-            Segment::Reference(Reference::Secret(name)) => {
-                out.push_str(crate::secret::expose(&secrets.resolve(&name).map_err(|e| bad(format!("{e}.")))?));
-            }
-            Segment::Reference(other) => return Err(bad(format!("`{other}` refers to a resource."))),
-        }
-    }
-    Ok(out)
-}
-
-/// What other deployments recorded, from the store.
-pub struct Others<'a> {
-    store: &'a Store,
-}
-
-#[async_trait::async_trait]
-impl OtherDeployments for Others<'_> {
-    async fn find_recorded(&self, address: &Address, scope: &Scope, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)> {
-        let all = match self.store.find_recorded(address).await {
-            Ok(all) => all,
-            Err(error) => {
-                // Without the record the reference is dangling, which is said; the cause goes to the log.
-                tracing::warn!(%error, "other deployments could not be searched");
-                return Vec::new();
-            }
-        };
-        all.into_iter()
-            .filter(|(name, _)| match scope {
-                Scope::Here => name != except,
-                Scope::Deployment(wanted) => name == wanted,
-            })
-            .collect()
-    }
 }

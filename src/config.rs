@@ -8,106 +8,34 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use serde::Deserialize;
 
 use crate::{
     approval::Rule,
     diagnostic::{Diagnostic, Source},
-    domain::{ServerName, name::nearest},
+    domain::ServerName,
 };
 
 pub mod discover;
 
+mod file;
+
+mod layers;
+
 pub mod origin;
 
+mod server;
+
+pub use file::FoundFile;
+pub use layers::{ModelSetting, Setting};
 pub use origin::{Layer, Origin, Registered};
+pub use server::{SANDBOX_SERVERS, ServerSetting, shown_url, simulated};
+
+use file::{File, parse};
+use layers::{Settings, model};
+use server::entry;
 
 /// The environment as a map; only `main` reads the real one.
 pub type Environment = BTreeMap<String, String>;
-
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Setting {
-    /// The key, as it is written in `swell.toml`.
-    pub key: String,
-    /// The value, secrets left out.
-    pub value: String,
-    /// `built-in`, a file, an environment variable, a flag.
-    pub from: String,
-}
-
-/// A server as it is configured. In every text `${NAME}` is taken from Swell's environment, `${secret:NAME}` from the secrets, and
-/// `$${` is a literal `${`.
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ServerSetting {
-    /// One of the simulated servers: opnsense, aws, docker, kubernetes.
-    pub sandbox: Option<String>,
-    /// A program that speaks MCP over standard input and output.
-    pub command: Option<String>,
-    /// Its arguments.
-    #[serde(default)]
-    pub args: Vec<String>,
-    /// The folder in which it runs; the project's if not set.
-    pub cwd: Option<String>,
-    /// Its environment; nothing else is handed on but PATH, HOME and the like.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// The URL of a streamable HTTP server.
-    pub url: Option<String>,
-    /// HTTP headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Seconds until a start counts as failed.
-    #[serde(default = "start_timeout")]
-    pub start_timeout: u64,
-}
-
-fn start_timeout() -> u64 {
-    20
-}
-
-impl Default for ServerSetting {
-    fn default() -> Self {
-        Self {
-            sandbox: None,
-            command: None,
-            args: Vec::new(),
-            cwd: None,
-            env: BTreeMap::new(),
-            url: None,
-            headers: BTreeMap::new(),
-            start_timeout: start_timeout(),
-        }
-    }
-}
-
-// The values of variables and headers are secrets as often as not; so is the query of a URL.
-impl std::fmt::Debug for ServerSetting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServerSetting")
-            .field("sandbox", &self.sandbox)
-            .field("command", &self.command)
-            .field("env", &self.env.keys())
-            .field("headers", &self.headers.keys())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The model, if one is configured.
-#[derive(Debug, Clone)]
-pub struct ModelSetting {
-    /// Of any OpenAI-compatible server.
-    pub base_url: String,
-    /// The model's name.
-    pub model: String,
-    /// The environment variable that holds the key.
-    pub key_variable: Option<String>,
-    /// The key. Never printed.
-    pub key: Option<secrecy::SecretString>,
-    /// Seconds for one request in all.
-    pub timeout: u64,
-}
 
 /// All settings, resolved.
 #[derive(Debug, Clone)]
@@ -146,66 +74,6 @@ pub struct Config {
     pub settings: Vec<Setting>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    model: ModelFile,
-    #[serde(default)]
-    limits: LimitsFile,
-    #[serde(default, deserialize_with = "sandbox_file")]
-    sandbox: SandboxFile,
-    #[serde(default)]
-    servers: IndexMap<toml::Spanned<String>, ServerSetting>,
-    #[serde(default)]
-    auto_approve: Vec<Rule>,
-    data: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ModelFile {
-    base_url: Option<String>,
-    name: Option<String>,
-    key_variable: Option<String>,
-    timeout: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsFile {
-    per_server: Option<usize>,
-    overall: Option<usize>,
-    call_idle: Option<u64>,
-    call_total: Option<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SandboxFile {
-    /// The simulated servers are there besides the others.
-    servers: Option<bool>,
-    latency: Option<bool>,
-}
-
-/// `sandbox = true`, or a table.
-fn sandbox_file<'de, D: serde::Deserializer<'de>>(from: D) -> Result<SandboxFile, D::Error> {
-    struct Either;
-    impl<'de> serde::de::Visitor<'de> for Either {
-        type Value = SandboxFile;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("true, false or a table")
-        }
-        fn visit_bool<E>(self, servers: bool) -> Result<SandboxFile, E> {
-            Ok(SandboxFile { servers: Some(servers), latency: None })
-        }
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<SandboxFile, A::Error> {
-            SandboxFile::deserialize(serde::de::value::MapAccessDeserializer::new(map))
-        }
-    }
-    from.deserialize_any(Either)
-}
-
 /// What the flags say.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
@@ -213,15 +81,6 @@ pub struct Flags {
     pub directory: PathBuf,
     /// `--profile`.
     pub profile: Option<String>,
-}
-
-/// A file that was found, with its text.
-#[derive(Debug, Clone)]
-pub struct FoundFile {
-    /// Where.
-    pub path: PathBuf,
-    /// What it says.
-    pub text: String,
 }
 
 /// The project folder: the nearest one upwards with a `swell.toml` or a `.swell`.
@@ -398,157 +257,6 @@ pub fn load(
         auto_approve,
         sandbox_latency,
         settings: settings.all,
-    })
-}
-
-/// The simulated servers that are there when nothing is configured.
-pub const SANDBOX_SERVERS: [&str; 4] = ["opnsense", "aws", "docker", "kubernetes"];
-
-/// The simulated servers under their own names.
-pub fn simulated() -> impl Iterator<Item = (ServerName, ServerSetting)> {
-    SANDBOX_SERVERS.iter().filter_map(|name| {
-        let setting = ServerSetting { sandbox: Some((*name).to_owned()), ..ServerSetting::default() };
-        Some((ServerName::new(*name).ok()?, setting))
-    })
-}
-
-fn entry(name: &str, server: ServerSetting, origin: Origin) -> Result<Registered, Diagnostic> {
-    let good = ServerName::new(name)
-        .map_err(|e| Diagnostic::error("config::server-name", "A server's name is not acceptable").detail(format!("{e}.")))?;
-    if server.sandbox.is_none() && server.url.is_none() && server.command.is_none() {
-        return Err(Diagnostic::error("config::server", "A server's entry says nothing about how to reach it")
-            .fact("server", name)
-            .detail("It needs one of `command`, `url` or `sandbox`."));
-    }
-    Ok(Registered::new(good, origin, server))
-}
-
-impl ServerSetting {
-    /// In a few words how it is reached; nothing of a URL behind its path.
-    pub fn how(&self) -> String {
-        match (&self.sandbox, &self.url, &self.command) {
-            (Some(kind), ..) => format!("sandbox {kind}"),
-            (_, Some(url), _) => shown_url(url),
-            (_, _, Some(command)) => command.clone(),
-            _ => String::new(),
-        }
-    }
-}
-
-/// A URL without what people put keys into: user, password, and the values of its query.
-pub fn shown_url(url: &str) -> String {
-    let (front, query) = match url.split_once(['?', '#']) {
-        Some((front, query)) => (front, Some(query)),
-        None => (url, None),
-    };
-    let front = match front.split_once("://") {
-        Some((scheme, rest)) => {
-            let (host, path) = rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
-            match host.rsplit_once('@') {
-                Some((_, host)) => format!("{scheme}://‹hidden›@{host}{path}"),
-                None => format!("{scheme}://{host}{path}"),
-            }
-        }
-        None => front.to_owned(),
-    };
-    let names = |q: &str| {
-        let names = q.split('&').map(|part| part.split_once('=').map_or_else(|| "‹hidden›".to_owned(), |(n, _)| format!("{n}=‹hidden›")));
-        names.collect::<Vec<_>>().join("&")
-    };
-    query.map_or_else(|| front.clone(), |q| format!("{front}?{}", names(q)))
-}
-
-fn model(settings: &mut Settings, files: &[(File, String)], env: &Environment) -> Option<ModelSetting> {
-    let text = |v: &str| (!v.trim().is_empty()).then(|| v.trim().to_owned());
-    let show = |v: &Option<String>| v.clone().unwrap_or_else(|| "(none)".into());
-    let base_url = settings.take(
-        "model.base_url",
-        None,
-        files,
-        |f| f.model.base_url.clone().map(Some),
-        env,
-        "SWELL_MODEL_URL",
-        |v| text(v).map(Some),
-        show,
-    );
-    let name =
-        settings.take("model.name", None, files, |f| f.model.name.clone().map(Some), env, "SWELL_MODEL", |v| text(v).map(Some), show);
-    let key_variable = settings.take(
-        "model.key_variable",
-        Some("SWELL_MODEL_KEY".to_owned()),
-        files,
-        |f| f.model.key_variable.clone().map(Some),
-        env,
-        "SWELL_MODEL_KEY_VARIABLE",
-        |v| text(v).map(Some),
-        show,
-    );
-    let timeout =
-        settings.take("model.timeout", 60, files, |f| f.model.timeout, env, "SWELL_MODEL_TIMEOUT", |v| v.parse().ok(), ToString::to_string);
-    let (base_url, model) = (base_url?, name?);
-    let key = key_variable.as_ref().and_then(|v| env.get(v)).map(|k| secrecy::SecretString::from(k.trim().to_owned()));
-    settings.note(
-        "model.key",
-        if key.is_some() { "‹secret›" } else { "(none)" },
-        &format!("environment {}", key_variable.clone().unwrap_or_default()),
-    );
-    Some(ModelSetting { base_url, model, key_variable, key, timeout })
-}
-
-#[derive(Default)]
-struct Settings {
-    all: Vec<Setting>,
-}
-
-impl Settings {
-    fn note(&mut self, key: &str, value: &str, from: &str) {
-        self.all.push(Setting { key: key.to_owned(), value: value.to_owned(), from: from.to_owned() });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one call for each setting; the arguments are the layers")]
-    fn take<T>(
-        &mut self,
-        key: &str,
-        built_in: T,
-        files: &[(File, String)],
-        get: impl Fn(&File) -> Option<T>,
-        env: &Environment,
-        variable: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        show: impl Fn(&T) -> String,
-    ) -> T {
-        let mut value = (built_in, "built-in".to_owned());
-        for (file, path) in files {
-            if let Some(v) = get(file) {
-                value = (v, path.clone());
-            }
-        }
-        if let Some(v) = env.get(variable).and_then(|v| parse(v)) {
-            value = (v, format!("environment {variable}"));
-        }
-        self.note(key, &show(&value.0), &value.1);
-        value.0
-    }
-}
-
-fn parse(found: &FoundFile) -> Result<File, Diagnostic> {
-    toml::from_str(&found.text).map_err(|e| {
-        let file = found.path.display().to_string();
-        let span = e.span().unwrap_or(0..0);
-        let message = e.message().to_owned();
-        let mut d = Diagnostic::error("config::syntax", "A configuration file cannot be read")
-            .source(Some(Source::locate(&file, &found.text, span.start, span.len(), "")))
-            .detail(format!("{}.", crate::domain::text::clean(&message, 400)))
-            .state("Nothing was done.");
-        if let Some(unknown) = message.split('`').nth(1)
-            && message.starts_with("unknown field")
-        {
-            let known = message.split('`').skip(3).step_by(2);
-            if let Some(near) = nearest(unknown, known) {
-                d = d.hint(format!("Did you mean `{near}`?"));
-            }
-        }
-        d
     })
 }
 

@@ -1,17 +1,18 @@
 //! A real Docker engine behind mcp-server-docker: `SWELL_LAB_DOCKER=unix://… SWELL_LAB_DOCKER_SERVER=mcp-server-docker`, and the
-//! image `lab/nginx:1` on it.
+//! image `lab/http:1` on it.
 
 use serde_json::json;
 use swell::mcp::{CallControl, ResourceServer, Status};
 
-use super::support::{key, make, server, unmake};
+use super::support::{key, lab_server, make, unmake};
 
 #[tokio::test]
 async fn network_volume_and_container_live_and_go() {
-    let Some(docker) = server("docker", "SWELL_LAB_DOCKER_SERVER", "SWELL_LAB_DOCKER", "DOCKER_HOST") else { return };
+    let Some(docker) = lab_server("docker-ckreiling", &["SWELL_LAB_DOCKER"]) else { return };
+    let docker = docker.connect("docker");
     let network = make(&docker, "network", "swell-lab-net", json!({"internal": false})).await;
     let volume = make(&docker, "volume", "swell-lab-data", json!({})).await;
-    let wanted = json!({"image": "lab/nginx:1", "network": "swell-lab-net", "volumes": ["swell-lab-data:/data"], "ports": ["18099:80"]});
+    let wanted = json!({"image": "lab/http:1", "network": "swell-lab-net", "volumes": ["swell-lab-data:/data"], "ports": ["18099:80"]});
     let web = make(&docker, "container:run", "swell-lab-web", wanted.clone()).await;
     assert_eq!((web.status, web.created_by.as_deref()), (Status::Ready, Some("lab-key")), "{web:?}");
     assert_eq!((&web.properties["network"], &web.outputs["port"]), (&json!("swell-lab-net"), &json!(18099)));

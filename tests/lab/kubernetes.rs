@@ -1,13 +1,14 @@
-//! A real Kubernetes API behind kubernetes-mcp-server: `SWELL_LAB_KUBECONFIG=… SWELL_LAB_KUBERNETES_SERVER=kubernetes-mcp-server`.
+//! A real Kubernetes API behind kubernetes-mcp-server.
 
 use serde_json::json;
 use swell::mcp::{CallControl, ResourceServer, Status};
 
-use super::support::{key, make, ready, server, unmake};
+use super::support::{key, lab_server, make, ready, unmake};
 
 #[tokio::test]
 async fn a_deployment_is_made_scaled_broken_and_deleted() {
-    let Some(cluster) = server("kubernetes", "SWELL_LAB_KUBERNETES_SERVER", "SWELL_LAB_KUBECONFIG", "KUBECONFIG") else { return };
+    let Some(cluster) = lab_server("kubernetes-containers", &["SWELL_LAB_KUBECONFIG"]) else { return };
+    let cluster = cluster.connect("kubernetes");
     let namespace = make(&cluster, "namespace", "swell-lab", json!({})).await;
     let config = make(&cluster, "configmap", "conf", json!({"namespace": "swell-lab", "data": {"n": 3}})).await;
     assert_eq!(config.properties["data"], json!({"n": "3"}));

@@ -1,34 +1,91 @@
-//! A real third-party server behind its binding.
+//! Third-party servers behind their bindings: as `.ci/lab up` writes them down, and the real `swell` over them.
+//!
+//! `SWELL_LAB_SERVERS` is a folder of NAME.json (`command`, `args`, `env`); what a server manages stands in variables of its own.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use serde::Deserialize;
 use serde_json::Value;
 use swell::{
     domain::{Properties, ResourceName, ResourceType},
     mcp::{AnyServer, CallControl, ConnectOptions, Connection, Endpoint, Key, Library, Live, ResourceServer, Status, process::ProcessSpec},
 };
 
-/// A server whose command stands in `command`, and whose system stands in `system`; says why there is none.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stderr,
-    reason = "a person says with variables which real system may be used, and is told when none is"
-)]
-pub fn server(name: &str, command: &str, system: &str, passed_as: &str) -> Option<AnyServer> {
-    let (Ok(program), Ok(at)) = (std::env::var(command), std::env::var(system)) else {
-        eprintln!("skipped: {command} (the server's command) and {system} (what it manages) are not both set");
-        return None;
-    };
-    let mut words = program.split_whitespace().map(str::to_owned);
-    let spec = ProcessSpec {
-        command: words.next().unwrap_or_default(),
-        args: words.collect(),
-        env: BTreeMap::from([(passed_as.to_owned(), at)]).into_iter().collect(),
-        inherit: std::env::vars().collect(),
-        folder: None,
-    };
-    let connection = Connection::new(name.parse().unwrap(), Endpoint::Process(spec), ConnectOptions::default());
-    Some(AnyServer::new(connection, Arc::new(Library::load(&[]))))
+use crate::support::env::TestEnv;
+
+/// How a server of the lab is started.
+#[derive(Debug, Clone, Deserialize)]
+pub struct LabServer {
+    /// The program, as a whole path.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// The server of this name, if the lab has it and each of these variables (`SWELL_LAB_DOCKER`, …) names its system; says why not.
+pub fn lab_server(name: &str, systems: &[&str]) -> Option<LabServer> {
+    for system in systems {
+        lab_variable(system)?;
+    }
+    let folder = lab_variable("SWELL_LAB_SERVERS")?;
+    let file = Path::new(&folder).join(format!("{name}.json"));
+    match std::fs::read(&file) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap_or_else(|e| panic!("{}: {e}", file.display()))),
+        Err(e) => skipped(&format!("{}: {e}", file.display())),
+    }
+}
+
+/// A variable that names a real system; says so when it is missing.
+#[expect(clippy::disallowed_methods, reason = "a person says with variables which real system may be used")]
+pub fn lab_variable(name: &str) -> Option<String> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Some(value),
+        _ => skipped(&format!("{name} is not set (see .ci/lab)")),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "who runs the tests is told what was not tested")]
+fn skipped<T>(why: &str) -> Option<T> {
+    eprintln!("skipped: {why}");
+    None
+}
+
+impl LabServer {
+    /// The server behind its binding, in this process.
+    #[expect(clippy::disallowed_methods, reason = "the environment that Swell itself would run in")]
+    pub fn connect(&self, name: &str) -> AnyServer {
+        let spec = ProcessSpec {
+            command: self.command.clone(),
+            args: self.args.clone(),
+            env: self.env.clone().into_iter().collect(),
+            inherit: std::env::vars().collect(),
+            folder: None,
+        };
+        let connection = Connection::new(name.parse().unwrap(), Endpoint::Process(spec), ConnectOptions::default());
+        AnyServer::new(connection, Arc::new(Library::load(&[])))
+    }
+
+    /// Its entry in `swell.toml`.
+    fn entry(&self, name: &str) -> String {
+        let literal = |text: &str| Value::from(text.replace("${", "$${")).to_string();
+        let args: Vec<String> = self.args.iter().map(|a| literal(a)).collect();
+        let env: String = self.env.iter().map(|(k, v)| format!("{k} = {}\n", literal(v))).collect();
+        format!(
+            "[servers.{name}]\ncommand = {}\nargs = [{}]\nstart_timeout = 60\n[servers.{name}.env]\n{env}",
+            literal(&self.command),
+            args.join(", ")
+        )
+    }
+}
+
+/// A home whose operator has registered these servers and switched the simulated ones off.
+pub fn home_with(servers: &[(&str, &LabServer)]) -> TestEnv {
+    let env = TestEnv::new();
+    let entries: String = servers.iter().map(|(name, server)| server.entry(name)).collect();
+    env.configure(&format!("sandbox = false\n{entries}"));
+    env
 }
 
 /// Creates one and waits until it is ready.

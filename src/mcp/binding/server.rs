@@ -3,43 +3,37 @@
 //! Every change is preceded by a look at what is there and followed by one: servers call a failure a success, answer about another
 //! object, and leave things behind. What reading back does not show is not taken for done.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use self::change::sent;
 use super::{
-    Binding, Call, Expression, TypeBinding, Verb,
+    Binding, TypeBinding,
     expression::{Scope, Wrong},
-    perform::{Performed, known_argument},
+    perform::known_argument,
     shape::Shape,
 };
 use crate::{
     domain::{
-        Action, Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef,
+        Action, Properties, ResourceName, ResourceType, ServerName, ToolName,
         text::{clean, clean_line},
     },
     mcp::{
-        CallControl, CallError, Connection, Health, Key, Live, Refusal, ResourceServer, ServerEvidence, ServerHealth, Status, Target,
-        TypeTable, pins::pin_of, tools::ToolList,
+        CallControl, CallError, Connection, Health, Key, Live, Refusal, ResourceServer, ServerEvidence, ServerHealth, Target, TypeTable,
+        pins::pin_of, tools::ToolList,
     },
 };
 
-/// The most objects that a listing may give.
-const MAX_OBJECTS: usize = 100_000;
+mod change;
 
-/// The longest reason and piece of evidence that is kept, in characters.
-const MAX_REASON: usize = 1000;
+mod look;
+
+/// The longest piece of evidence that is kept, in characters.
 const MAX_EVIDENCE: usize = 4000;
-
-/// How often reading back is tried after a change, and the first pause: some servers answer before they have done it.
-const READ_BACKS: u32 = 5;
-const READ_BACK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Tools, and at which epoch of the connection they were read.
 type Kept = ((u64, u64), Arc<ToolList>);
@@ -50,12 +44,6 @@ pub struct BoundServer {
     binding: Arc<Binding>,
     tools: Mutex<Option<Kept>>,
     types: Arc<TypeTable>,
-}
-
-/// An object: what it means, and what it was read from.
-struct Seen {
-    live: Live,
-    item: Value,
 }
 
 impl BoundServer {
@@ -118,244 +106,6 @@ impl BoundServer {
             reason: format!("the binding does not fit the server: {}", problems.join("; ")),
         })
     }
-
-    fn scope(key: &Key) -> Scope {
-        Scope::default().with("name", key.name.as_str()).with("type", key.kind.as_str()).maybe("id", key.id.clone())
-    }
-
-    /// Finds one by id, or by name.
-    async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
-        let found;
-        let key = match (&key.id, &bound.find) {
-            (None, Some(_)) => {
-                let mut ids = self.find(bound, Some(key.name.as_str()), &key.kind).await?;
-                match (ids.pop(), ids.is_empty()) {
-                    (None, _) => return Ok(None),
-                    (Some(id), true) => {
-                        found = Key { id: Some(id), ..key.clone() };
-                        &found
-                    }
-                    (Some(_), false) => return Err(self.several(&bound.read.call, key, ids.len() + 1)),
-                }
-            }
-            _ => key,
-        };
-        let scope = Self::scope(key);
-        let done = match self.ask(&bound.read.call, &scope, &CallControl::read()).await {
-            Err(e) if e.is_not_found() => return Ok(None),
-            other => other?,
-        };
-        let items = self.items(bound, &done)?;
-        let listed = bound.read.items.is_some();
-        let mut fitting = Vec::new();
-        for item in items {
-            let scope = scope.clone().with("item", item.clone()).with("result", if listed { Value::Null } else { done.result.clone() });
-            let (id, name) = (self.need(bound, &bound.object.id, &scope)?, self.need(bound, &bound.object.name, &scope)?);
-            let same = match &key.id {
-                Some(wanted) => *wanted == id,
-                None => name == key.name.as_str(),
-            };
-            if same {
-                fitting.push(item);
-            } else if !listed {
-                let (about, wanted) = (clean_line(&format!("{name}` (`{id}"), 160), key.id.as_deref().unwrap_or(key.name.as_str()));
-                let reason = format!("it is about `{about}`), and `{}` was asked for", clean_line(wanted, 80));
-                return Err(self.lie(&bound.read.call, bound.read.call.span, &reason));
-            }
-        }
-        match fitting.len() {
-            0 => Ok(None),
-            1 => self.seen(bound, key, fitting.remove(0), &done).await.map(Some),
-            n => Err(self.several(&bound.read.call, key, n)),
-        }
-    }
-
-    fn several(&self, call: &Call, key: &Key, count: usize) -> CallError {
-        self.refuse(
-            call,
-            Refusal::Other,
-            format!("{count} of type `{}` are called `{}`, and nothing says which one is meant", key.kind, key.name),
-        )
-    }
-
-    /// The ids of those that have a name, or of all.
-    async fn find(&self, bound: &TypeBinding, name: Option<&str>, kind: &ResourceType) -> Result<Vec<String>, CallError> {
-        let Some(find) = &bound.find else { return Ok(Vec::new()) };
-        let scope = Scope::default().maybe("name", name).with("type", kind.as_str());
-        let done = match self.ask(&find.call, &scope, &CallControl::read()).await {
-            Err(e) if e.is_not_found() => return Ok(Vec::new()),
-            other => other?,
-        };
-        let wrong = |w: Wrong| self.lie(&find.call, w.span, &w.reason);
-        let inner = scope.clone().with("result", done.result).with("text", done.text);
-        let mut ids = Vec::new();
-        for item in find.items.list(&inner).map_err(wrong)? {
-            let scope = scope.clone().with("item", item);
-            if find.only.holds(&scope).map_err(wrong)? {
-                ids.extend(find.id.text(&scope).map_err(wrong)?);
-            }
-        }
-        Ok(ids)
-    }
-
-    fn items(&self, bound: &TypeBinding, done: &Performed) -> Result<Vec<Value>, CallError> {
-        let wrong = |w: Wrong| self.lie(&bound.read.call, w.span, &w.reason);
-        let scope = Scope::default().with("result", done.result.clone()).with("text", done.text.clone());
-        let items = match &bound.read.items {
-            Some(items) => items.list(&scope).map_err(wrong)?,
-            None if done.result.is_null() => Vec::new(),
-            None => vec![done.result.clone()],
-        };
-        if items.len() > MAX_OBJECTS {
-            return Err(self.lie(&bound.read.call, bound.read.call.span, "its list does not end"));
-        }
-        let Some(only) = &bound.read.only else { return Ok(items) };
-        let mut kept = Vec::new();
-        for item in items {
-            if only.holds(&scope.clone().with("item", item.clone())).map_err(wrong)? {
-                kept.push(item);
-            }
-        }
-        Ok(kept)
-    }
-
-    /// A value without which an object means nothing.
-    fn need(&self, bound: &TypeBinding, expression: &Expression, scope: &Scope) -> Result<String, CallError> {
-        let lie = |reason: &str| self.lie(&bound.read.call, expression.span(), reason);
-        let text = expression.text(scope).map_err(|w| lie(&w.reason))?;
-        text.filter(|t| !t.is_empty()).ok_or_else(|| lie("this comes to nothing for what the server answered"))
-    }
-
-    /// What an object means, with the further reads about it.
-    async fn seen(&self, bound: &TypeBinding, key: &Key, item: Value, done: &Performed) -> Result<Seen, CallError> {
-        let listed = bound.read.items.is_some();
-        let mut scope = Self::scope(key).with("item", item.clone()).with("result", if listed { Value::Null } else { done.result.clone() });
-        for also in &bound.read.also {
-            // What tells more is not needed to know that it is there.
-            if let Ok(Some(more)) = self.perform(&also.call, &scope, &CallControl::read()).await {
-                scope = scope.with(&also.name, more.result);
-            }
-        }
-        Ok(Seen { live: self.live(bound, &scope)?, item })
-    }
-
-    fn live(&self, bound: &TypeBinding, scope: &Scope) -> Result<Live, CallError> {
-        let object = &bound.object;
-        let wrong = |w: Wrong| self.lie(&bound.read.call, w.span, &w.reason);
-        let holds = |e: &Option<Expression>| e.as_ref().map(|e| e.holds(scope).map_err(wrong)).transpose();
-        let text = |e: &Option<Expression>| e.as_ref().map(|e| e.text(scope).map_err(wrong)).transpose().map(Option::flatten);
-        let members = |all: &[(String, Shape)]| -> Result<Properties, CallError> {
-            let mut map = Properties::new();
-            for (name, shape) in all {
-                if let Some(value) = shape.value(scope).map_err(wrong)?.filter(|v| !v.is_null()) {
-                    map.insert(name.clone(), value);
-                }
-            }
-            Ok(map)
-        };
-        let status = match (holds(&object.deleting)?, holds(&object.failed)?, holds(&object.ready)?) {
-            (Some(true), _, _) => Status::Deleting,
-            (_, Some(true), _) => Status::Failed,
-            (_, _, None | Some(true)) => Status::Ready,
-            _ => Status::Pending,
-        };
-        let health = match (holds(&object.healthy)?, status) {
-            (Some(true), Status::Ready) => Health::Healthy,
-            (Some(false), Status::Ready) | (_, Status::Failed) => Health::Unhealthy,
-            _ => Health::Unknown,
-        };
-        Ok(Live {
-            id: self.need(bound, &object.id, scope)?,
-            kind: bound.def.kind.clone(),
-            name: self.need(bound, &object.name, scope)?,
-            status,
-            health,
-            reason: text(&object.reason)?.map(|r| clean(r.trim(), MAX_REASON)).filter(|r| !r.is_empty()),
-            properties: members(&object.properties)?,
-            outputs: members(&object.outputs)?,
-            revision: text(&object.revision)?,
-            created_by: text(&object.created_by)?.filter(|k| !k.is_empty()),
-        })
-    }
-
-    /// Performs the calls of a verb, in order; the last result, and the id if the verb says how to know it.
-    async fn carry_out(
-        &self,
-        verb: &Verb,
-        kind: &ResourceType,
-        mut scope: Scope,
-        control: &CallControl,
-    ) -> Result<Option<String>, CallError> {
-        let Verb::Calls { calls, id } = verb else {
-            return Err(CallError::NotSent { server: self.name().clone(), reason: format!("the server cannot do this with a `{kind}`") });
-        };
-        let mut results = Vec::new();
-        for (n, call) in calls.iter().enumerate() {
-            let done = self.perform(call, &scope, control).await.map_err(|error| match error {
-                // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => {
-                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
-                }
-                other => other,
-            })?;
-            if let Some(done) = done {
-                results.push(done.result.clone());
-                scope = scope.with("results", results.clone()).with("result", done.result);
-            }
-        }
-        let Some((id, last)) = id.as_ref().zip(calls.last()) else { return Ok(None) };
-        let id = id.text(&scope).map_err(|w| self.unknown(last, &format!("{} ({})", w.reason, self.binding.place(w.span))))?;
-        Ok(id.filter(|i| !i.is_empty()))
-    }
-
-    /// Reads back what a change should have left.
-    async fn read_back(&self, bound: &TypeBinding, verb: &Verb, key: &Key) -> Result<Live, CallError> {
-        let call = verb.first().unwrap_or(&bound.read.call);
-        let mut pause = READ_BACK_PAUSE;
-        let mut last = "it says that it was done, and it is not there".to_owned();
-        for attempt in 0..READ_BACKS {
-            match self.look(bound, key).await {
-                Ok(Some(seen)) => return Ok(seen.live),
-                Ok(None) => {}
-                Err(error) => last = format!("it cannot be read back: {}", error.message()),
-            }
-            if attempt + 1 < READ_BACKS {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-        }
-        Err(self.unknown(call, &last))
-    }
-}
-
-impl Verb {
-    /// Its first call.
-    fn first(&self) -> Option<&Call> {
-        match self {
-            Verb::Calls { calls, .. } => calls.first(),
-            Verb::Missing(_) => None,
-        }
-    }
-
-    /// The id of what a create will make, if the arguments alone say it.
-    fn known_id(&self, scope: &Scope) -> Option<String> {
-        let Verb::Calls { id: Some(id), .. } = self else { return None };
-        let variables = id.variables();
-        if variables.iter().any(|v| v == "result" || v == "results") { None } else { id.text(scope).ok().flatten() }
-    }
-}
-
-/// What is sent: what is wanted, without what cannot be set, with the defaults of the type.
-fn sent(def: &TypeDef, properties: &Properties) -> Properties {
-    let left_out = |name: &String| def.limits.refused.contains_key(name) || def.limits.without.contains_key(name);
-    let mut all: Properties =
-        properties.iter().filter(|(n, v)| !v.is_null() && !left_out(n)).map(|(n, v)| (n.clone(), v.clone())).collect();
-    for (name, schema) in def.properties["properties"].as_object().into_iter().flatten() {
-        if let Some(default) = schema.get("default").filter(|_| !all.contains_key(name) && !left_out(name)) {
-            all.insert(name.clone(), default.clone());
-        }
-    }
-    all
 }
 
 #[async_trait]

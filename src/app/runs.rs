@@ -1,0 +1,108 @@
+//! What a run needs of the whole: the lock of its deployment, its bounds, and what other deployments recorded.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::App;
+use crate::{
+    apply,
+    diagnostic::Failure,
+    domain::{Address, DeploymentName, Scope},
+    event::Event,
+    plan::refresh::OtherDeployments,
+    store::{Claim, Lock, Recorded, Store},
+};
+
+/// How long a lock holds without being renewed.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// A run goes on while this lives.
+pub struct Running<'a> {
+    app: &'a App,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.app.runs.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl App {
+    /// Marks a run as going on, until the guard is dropped.
+    pub fn running(&self) -> Running<'_> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        Running { app: self }
+    }
+
+    /// Whether a run goes on.
+    pub fn is_running(&self) -> bool {
+        self.runs.load(Ordering::SeqCst) > 0
+    }
+
+    /// Takes the lock of a deployment; says when it was taken over from a dead holder.
+    pub async fn lock(&self, deployment: &DeploymentName, what: &str) -> Result<Lock, Failure> {
+        let id = &self.parts.identity;
+        let claim = Claim { who: id.who.clone(), host: id.host.clone(), pid: id.pid, what: what.to_owned() };
+        let lock = self.store.lock(deployment, claim, LEASE).await?;
+        if let Some(dead) = lock.taken_from() {
+            let text =
+                format!("the lock of `{deployment}` was taken over from {} ({}, process {}), which is gone", dead.who, dead.what, dead.pid);
+            self.sink().emit(Event::Notice { text });
+        }
+        Ok(lock)
+    }
+
+    /// What other deployments recorded.
+    pub fn others(&self) -> Others<'_> {
+        Others { store: &self.store }
+    }
+
+    /// Bounds of a run, from the settings.
+    pub fn apply_options(&self, options: apply::RunOptions) -> apply::Options {
+        let config = self.config();
+        apply::Options {
+            per_server: config.per_server,
+            overall: config.overall,
+            timing: apply::Timing {
+                idle: Duration::from_secs(config.call_idle),
+                total: Duration::from_secs(config.call_total),
+                ..apply::Timing::default()
+            },
+            strict_waves: options.strict_waves,
+            hold_after: options.hold_after,
+            hold: self.parts.human.present().then(|| {
+                let human = self.parts.human.clone();
+                let ask: Box<dyn Fn(usize) -> futures::future::BoxFuture<'static, bool> + Send + Sync> = Box::new(move |wave| {
+                    let human = human.clone();
+                    Box::pin(async move { human.go_on(wave).await })
+                });
+                ask
+            }),
+            stop: self.parts.stop.clone(),
+        }
+    }
+}
+
+/// What other deployments recorded, from the store.
+pub struct Others<'a> {
+    store: &'a Store,
+}
+
+#[async_trait::async_trait]
+impl OtherDeployments for Others<'_> {
+    async fn find_recorded(&self, address: &Address, scope: &Scope, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)> {
+        let all = match self.store.find_recorded(address).await {
+            Ok(all) => all,
+            Err(error) => {
+                // Without the record the reference is dangling, which is said; the cause goes to the log.
+                tracing::warn!(%error, "other deployments could not be searched");
+                return Vec::new();
+            }
+        };
+        all.into_iter()
+            .filter(|(name, _)| match scope {
+                Scope::Here => name != except,
+                Scope::Deployment(wanted) => name == wanted,
+            })
+            .collect()
+    }
+}

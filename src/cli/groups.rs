@@ -1,0 +1,189 @@
+//! Commands that come in groups: one enum for each group.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::args::RunArgs;
+
+/// Commands about servers.
+#[derive(Debug, Subcommand)]
+pub enum ServersCommand {
+    /// All servers: where each is from, whether it is trusted, and how it does.
+    List,
+    /// What other clients (Claude, Cursor, VS Code, Windsurf) and the environment know.
+    Discover,
+    /// Look at how a server is started, and after a yes start it and pin its tools.
+    Review {
+        /// Which.
+        server: String,
+        /// A yes without a terminal: the digest that a former review showed.
+        #[arg(long, value_name = "sha256:…")]
+        digest: Option<String>,
+    },
+    /// Take a reviewed server over into your own configuration.
+    Add {
+        /// Which.
+        server: String,
+    },
+    /// The tools of one server.
+    Tools {
+        /// Which.
+        server: String,
+    },
+    /// Whether they are healthy.
+    Health,
+    /// What is wrong with a server.
+    Doctor {
+        /// Which; all without it.
+        server: Option<String>,
+    },
+}
+
+/// Commands about bindings.
+#[derive(Debug, Subcommand)]
+pub enum BindingsCommand {
+    /// All bindings, and the servers that they are used for.
+    List,
+    /// One binding: its types, and what the server cannot do with them.
+    Show {
+        /// Which.
+        binding: String,
+    },
+    /// Find everything that is wrong with binding files.
+    Lint {
+        /// The files; without one, all bindings that are loaded.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Commands about patterns.
+#[derive(Debug, Subcommand)]
+pub enum PatternsCommand {
+    /// All patterns.
+    List,
+    /// One pattern, with its parameters.
+    Show {
+        /// Which.
+        pattern: String,
+    },
+    /// Run the tests of all patterns, or of one.
+    Test {
+        /// Which.
+        pattern: Option<String>,
+    },
+    /// The template that a pattern gives for parameters.
+    Render {
+        /// Which.
+        pattern: String,
+        /// A parameter.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        params: Vec<String>,
+        /// Parameters from a file.
+        #[arg(long, value_name = "FILE")]
+        params_file: Option<PathBuf>,
+        /// The deployment's name.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+/// Commands about runbooks.
+#[derive(Debug, Subcommand)]
+pub enum RunbookCommand {
+    /// All runbooks.
+    List,
+    /// One runbook, with its parameters.
+    Show {
+        /// Which.
+        runbook: String,
+    },
+    /// Plan, review, and after approval run it.
+    Run {
+        /// Which.
+        runbook: String,
+        /// A parameter.
+        #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+        params: Vec<String>,
+        /// Parameters from a file.
+        #[arg(long, value_name = "FILE")]
+        params_file: Option<PathBuf>,
+        /// The deployment's name.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Write the plan to this file instead.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// How to run.
+        #[command(flatten)]
+        run: RunArgs,
+    },
+}
+
+/// Commands about evals.
+#[derive(Debug, Subcommand)]
+pub enum EvalCommand {
+    /// Run the suite from recordings, and hold it against the baseline.
+    Run {
+        /// Which cases (a folder or a file); the shipped ones without it.
+        path: Option<PathBuf>,
+        /// Fail when something got worse than the committed baseline.
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+        /// Write the outcome of this run as the new baseline.
+        #[arg(long, value_name = "FILE")]
+        write_baseline: Option<PathBuf>,
+    },
+    /// Predict a file of cases: one line of JSON each.
+    Predict {
+        /// JSON lines; `-` is standard input.
+        file: PathBuf,
+    },
+    /// Compare two files of results with McNemar's test.
+    Compare {
+        /// One.
+        a: PathBuf,
+        /// The other.
+        b: PathBuf,
+    },
+}
+
+/// Commands about the sandbox.
+#[derive(Debug, Subcommand)]
+pub enum SandboxCommand {
+    /// Serve one simulated server over standard input and output, for any MCP client.
+    Serve {
+        /// opnsense, aws, docker or kubernetes.
+        server: String,
+    },
+    /// What the simulated world holds.
+    Show,
+    /// Throw the simulated world away and begin with the small estate.
+    Reset,
+    /// Change something behind Swell's back, to see drift and troubleshooting at work.
+    Poke {
+        /// `server:type:name`.
+        address: String,
+        /// `kill`, `delete`, `restart`, or `set`.
+        what: String,
+        /// For `set`: `property=value`.
+        value: Option<String>,
+    },
+    /// Make a server misbehave.
+    Fault {
+        /// A fault as JSON (see docs/protocol.md), `list`, or `clear`.
+        fault: String,
+    },
+}
+
+/// Commands about secrets.
+#[derive(Debug, Subcommand)]
+pub enum SecretsCommand {
+    /// Store a secret; the value is read from standard input and not shown.
+    Set {
+        /// Its name.
+        name: String,
+    },
+    /// The names that are stored.
+    List,
+}
