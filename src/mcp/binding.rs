@@ -31,6 +31,8 @@ pub mod parse;
 
 mod perform;
 
+pub mod prove;
+
 mod reader;
 
 pub mod server;

@@ -173,7 +173,7 @@ impl Parser<'_> {
     }
 
     fn read(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Read> {
-        self.reader.map(node, &["tool", "arguments", "result", "success", "errors", "items", "only", "also"]);
+        self.reader.map(node, &["tool", "effect", "arguments", "when", "result", "success", "errors", "items", "only", "also"]);
         let call = self.call_of(node, errors, Effect::Read, &["name", "id", "type"]);
         let items = self.reader.optional(node, "items", Style::Value);
         let only = self.reader.optional(node, "only", Style::Condition);

@@ -203,7 +203,7 @@ fn carry(from: &Value, to: &mut Value, keys: &[&str]) {
         match &from[*key] {
             Value::Null => {}
             Value::String(words) if *key == "description" => {
-                let line = clean_line(words, MAX_WORDS);
+                let line = clean_line(&words.split_whitespace().collect::<Vec<_>>().join(" "), MAX_WORDS);
                 if !line.is_empty() {
                     to[*key] = Value::String(line);
                 }

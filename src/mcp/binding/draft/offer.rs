@@ -143,7 +143,8 @@ pub fn language(tool: &Tool) -> Option<Language> {
         () if has(&["query"]) && (said(&["sql"]) || words.len() <= 2 && described.contains("sql")) => Some(Language::Sql),
         () if has(&["query"]) && ["select", "create table", "insert"].iter().any(|w| described.contains(w)) => Some(Language::Sql),
         () if has(&["endpoint", "url", "path"]) && has(&["method"]) => Some(Language::Http),
-        () if has(&["command", "cli_command", "cmd"]) || all.iter().any(|a| ["commands", "command"].contains(&a.name.as_str()) && a.is_text_list()) => {
+        // A container has a command too; a shell has nothing else.
+        () if all.iter().any(|a| a.required && ["command", "commands", "cli_command", "cmd"].contains(&a.name.as_str())) => {
             Some(Language::Commands)
         }
         () if has(&["manifest", "yaml", "compose_yaml"]) || (has(&["resource"]) && described.contains("yaml")) => Some(Language::Manifest),

@@ -73,7 +73,13 @@ fn of_type(out: &mut String, sketch: &Sketch) {
     sketch.notes.iter().for_each(|n| comment(out, 4, n));
     sketch.doubts.iter().for_each(|d| comment(out, 4, &format!("not sure: {d}")));
     put(out, 4, "description", &json!(sketch.description));
-    let properties: Map<String, Value> = sketch.properties.iter().map(|p| (p.name.clone(), p.schema.clone())).collect();
+    // A default is the server's own business: taken over, it would be sent with every create.
+    let without_default = |schema: &Value| {
+        let mut schema = schema.clone();
+        drop(schema.as_object_mut().and_then(|s| s.remove("default")));
+        schema
+    };
+    let properties: Map<String, Value> = sketch.properties.iter().map(|p| (p.name.clone(), without_default(&p.schema))).collect();
     put(out, 4, "properties", &Value::Object(properties));
     let required: Vec<&str> = sketch.properties.iter().filter(|p| p.required).map(|p| p.name.as_str()).collect();
     list(out, "required", &json!(required));

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::text::clean_line;
+
 use super::{
     answer::{Answer, access, access_path, answer, guesses},
     arguments::{Argument, Purpose, of_one, same},
@@ -13,6 +15,9 @@ use super::{
 
 /// Names of things that nobody should read.
 const SECRETS: [&str; 8] = ["password", "passwd", "secret", "apikey", "privatekey", "credential", "passphrase", "accesstoken"];
+
+/// The same in the words of a description.
+const SAID: [&str; 4] = ["password", "private key", "secret key", "api key"];
 
 /// The most outputs that are taken over from a schema.
 const MAX_OUTPUTS: usize = 20;
@@ -153,7 +158,7 @@ fn scope(group: &Group, of: &[Argument], name: Option<&str>) -> Vec<String> {
         !a.required
             && Some(a.name.as_str()) != name
             && a.purpose() == Purpose::Data
-            && others.len() > 1
+            && !others.is_empty()
             && others.iter().all(|o| o.arguments.iter().any(|b| b.name == a.name && !b.required))
     };
     of.iter().filter(shared).map(|a| a.name.clone()).collect()
@@ -208,7 +213,7 @@ impl<'t> Composer<'_, 't> {
         }
         Ok(Sketch {
             name: group.name(),
-            description: group.create.tool.summary(),
+            description: clean_line(&words_of(group), 160),
             force_replace,
             sensitive,
             unreadable,
@@ -259,12 +264,16 @@ impl<'t> Composer<'_, 't> {
                 texts.map(|p| Part::Property(p.name.clone())).collect()
             }
         };
-        parts.extend(own.into_iter().filter(|p| !keys.parts().contains(p)));
+        // `list_directory(path)` lists what is in one directory: it is asked about the one.
+        let of_one = !list.reading.plural && !parts.is_empty() && own.iter().all(|p| parts.contains(p));
+        if !of_one {
+            parts.extend(own.into_iter().filter(|p| !keys.parts().contains(p)));
+        }
         if parts.is_empty() {
             return Err("nothing says which one of a list is meant".to_owned());
         }
         self.parts = parts;
-        self.listed = true;
+        self.listed = !of_one;
         self.look_at(list);
         Ok((list.clone(), keys))
     }
@@ -444,7 +453,7 @@ impl<'t> Composer<'_, 't> {
 
     fn delete(&mut self) -> Verb {
         let group = self.group;
-        let Some(offer) = &group.delete else { return Verb::Missing(format!("the server offers no tool that deletes a {}", group.noun.join(" "))) };
+        let Some(offer) = &group.delete else { return Verb::Missing(format!("the server offers no tool that deletes {}", with_article(&group.noun.join(" ")))) };
         match self.known().keys(offer) {
             Ok(keys) => {
                 let mut call = self.keyed(offer, &keys, false);
@@ -507,7 +516,9 @@ impl<'t> Composer<'_, 't> {
     fn object(&self) -> (Vec<(String, String)>, Vec<String>, Vec<String>) {
         let (mut object, mut unreadable, mut sensitive) = (Vec::new(), Vec::new(), Vec::new());
         for property in &self.properties {
-            if property.is_scalar() && SECRETS.iter().any(|s| bare(&property.name).contains(s)) {
+            let said = property.schema["description"].as_str().unwrap_or_default().to_lowercase();
+            let secret = SECRETS.iter().any(|s| bare(&property.name).contains(s)) || SAID.iter().any(|s| said.contains(s));
+            if property.schema["type"] == "string" && property.schema["enum"].is_null() && secret {
                 sensitive.push(property.name.clone());
                 continue;
             }
@@ -534,6 +545,18 @@ impl<'t> Composer<'_, 't> {
         let new = answer.members.iter().filter(|(m, s)| !known(m) && scalar(s)).take(MAX_OUTPUTS);
         new.map(|(m, s)| (m.clone(), json!({"type": s["type"]}), format!("{{{{ {} }}}}", access("item", m)))).collect()
     }
+}
+
+/// What the server says about the tool that makes one, with single spaces.
+fn words_of(group: &Group) -> String {
+    let said = group.create.tool.definition["description"].as_str().unwrap_or_default();
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `a file`, `an incident`.
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} {noun}")
 }
 
 /// Whether a read needs to know the id.
