@@ -12,7 +12,9 @@ pub use args::{
     ApplyArgs, DestroyArgs, DriftArgs, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PlanArgs, RollbackArgs, RunArgs,
     ShowArgs, WaitArgs, WantedArgs,
 };
-pub use groups::{BindingsCommand, EvalCommand, PatternsCommand, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand};
+pub use groups::{
+    BindingsCommand, DraftArgs, EvalCommand, PatternsCommand, ProveArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand,
+};
 
 /// Say what you want; Swell plans it over all your MCP servers, shows the plan, and rolls it out in waves.
 #[derive(Debug, Parser)]

@@ -93,6 +93,9 @@ pub mod inspect;
 /// Servers: list, discover, review, add.
 pub mod servers;
 
+/// Bindings as an operator makes them: drafted, and proven.
+pub mod bindings;
+
 /// One turn of the conversation.
 pub mod chat;
 

@@ -95,7 +95,8 @@ fn written(
     }
     for (tool, language) in languages {
         if !left_out.iter().any(|l| l.tool == tool) {
-            left_out.push(LeftOut { tool, reason: format!("it takes {}; a binding for what it makes is written by hand", language.words()) });
+            left_out
+                .push(LeftOut { tool, reason: format!("it takes {}; a binding for what it makes is written by hand", language.words()) });
         }
     }
     let identity = identity(offers);

@@ -126,8 +126,7 @@ pub trait Watch: Send + Sync {
 pub fn scratch(bound: &TypeBinding, name: &ResourceName, given: &Properties, folder: Option<&str>) -> Result<Scratch, Vec<String>> {
     let maker = Maker { name: name.as_str(), folder };
     let schemas = bound.def.properties["properties"].as_object().cloned().unwrap_or_default();
-    let required: Vec<&str> =
-        bound.def.properties["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = bound.def.properties["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let id = match &bound.create {
         Verb::Calls { id: Some(id), .. } => id.source().to_owned(),
         _ => String::new(),

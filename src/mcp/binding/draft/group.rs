@@ -63,7 +63,10 @@ pub fn groups<'t>(offers: &[Offer<'t>]) -> (Vec<Group<'t>>, Vec<LeftOut>) {
         creates.sort_by_key(|o| (o.deprecated, o.class() == Some(Class::Upsert), rank(o.verb())));
         let Some(create) = creates.first() else { continue };
         if let Some(language) = language(create.tool) {
-            left.push(LeftOut { tool: create.tool.name.to_string(), reason: format!("it takes {}: its schema does not say what one consists of", language.words()) });
+            left.push(LeftOut {
+                tool: create.tool.name.to_string(),
+                reason: format!("it takes {}: its schema does not say what one consists of", language.words()),
+            });
             continue;
         }
         let (read, list) = (best(offers, noun, create, Role::Read), best(offers, noun, create, Role::List));

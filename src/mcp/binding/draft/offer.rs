@@ -113,8 +113,7 @@ fn by_field<'t>(tool: &'t Tool, words: &[String], deprecated: bool) -> Vec<Offer
     if values.iter().filter(known).count() == 0 || (named.is_some() && !neutral) {
         return Vec::new();
     }
-    let rest: Vec<String> =
-        words.iter().filter(|w| !["read", "write", "manage", "management"].contains(&w.as_str())).cloned().collect();
+    let rest: Vec<String> = words.iter().filter(|w| !["read", "write", "manage", "management"].contains(&w.as_str())).cloned().collect();
     let one = |value: &str| {
         let said = split(value);
         let own = read(&said);

@@ -32,8 +32,13 @@ pub struct Frame<'a> {
 /// Writes the file.
 pub fn render(frame: &Frame, types: &[Sketch]) -> String {
     let mut out = String::new();
-    let by = frame.model.map_or_else(|| "by rules alone".to_owned(), |m| format!("by rules, and what the model {} assumed", clean_line(m, 60)));
-    comment(&mut out, 0, &format!("Drafted by `swell bindings draft` from the {} tool schemas of `{}`, {by}.", frame.tools, clean_line(frame.server, 80)));
+    let by =
+        frame.model.map_or_else(|| "by rules alone".to_owned(), |m| format!("by rules, and what the model {} assumed", clean_line(m, 60)));
+    comment(
+        &mut out,
+        0,
+        &format!("Drafted by `swell bindings draft` from the {} tool schemas of `{}`, {by}.", frame.tools, clean_line(frame.server, 80)),
+    );
     comment(&mut out, 0, "Nothing of it was tried. What a comment calls not sure, this finds out, and writes it here:");
     comment(&mut out, 0, &format!("    swell bindings prove {}", frame.name));
     comment(&mut out, 0, "What the server's annotations say counts for nothing: every tool that is not a mere read is a write.");
@@ -46,7 +51,12 @@ pub fn render(frame: &Frame, types: &[Sketch]) -> String {
     match frame.identity {
         Some(tool) => {
             comment(&mut out, 0, "What the server manages. Not sure: whether the answer is always the same.");
-            put(&mut out, 0, "identity", &json!({"tool": tool, "result": ["text"], "value": format!("{}:{{{{ text | trim }}}}", frame.name)}));
+            put(
+                &mut out,
+                0,
+                "identity",
+                &json!({"tool": tool, "result": ["text"], "value": format!("{}:{{{{ text | trim }}}}", frame.name)}),
+            );
         }
         None => {
             comment(&mut out, 0, "No tool says what the server manages, so two of its kind look alike: do not point one name at another.");
@@ -135,7 +145,11 @@ fn comment(out: &mut String, indent: usize, text: &str) {
 
 /// Writes a member: maps as blocks, what lies deep in them on one line.
 pub fn put(out: &mut String, indent: usize, key: &str, value: &Value) {
-    let key = if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.is_empty() && !is_odd(key) { key.to_owned() } else { json!(key).to_string() };
+    let key = if key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !key.is_empty() && !is_odd(key) {
+        key.to_owned()
+    } else {
+        json!(key).to_string()
+    };
     match value {
         Value::Object(map) if !map.is_empty() && indent < 8 => {
             let _ = writeln!(out, "{:indent$}{key}:", "");
@@ -149,18 +163,23 @@ pub fn put(out: &mut String, indent: usize, key: &str, value: &Value) {
 
 /// Keys that YAML would take for something else than a text.
 fn is_odd(key: &str) -> bool {
-    key.starts_with(|c: char| c.is_ascii_digit()) || ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&key.to_lowercase().as_str())
+    key.starts_with(|c: char| c.is_ascii_digit())
+        || ["true", "false", "null", "yes", "no", "on", "off", "y", "n"].contains(&key.to_lowercase().as_str())
 }
 
 /// A value on one line. Plain words stand without quotes, everything else as JSON, which is YAML too.
 pub fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if is_word(text) => text.clone(),
-        Value::Array(items) if items.iter().all(|i| !i.is_object()) => format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) if items.iter().all(|i| !i.is_object()) => {
+            format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", "))
+        }
         other => other.to_string(),
     }
 }
 
 fn is_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') && !is_odd(text)
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        && !is_odd(text)
 }

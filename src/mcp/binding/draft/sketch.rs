@@ -87,8 +87,7 @@ impl Sketch {
     /// The tools that it uses.
     pub fn tools(&self) -> Vec<String> {
         let verbs = [&self.update, &self.delete].into_iter().filter_map(|v| if let Verb::Call(c) = v { Some(c) } else { None });
-        let mut all: Vec<String> =
-            [&self.read, &self.create].into_iter().chain(&self.find).chain(verbs).map(|c| c.tool.clone()).collect();
+        let mut all: Vec<String> = [&self.read, &self.create].into_iter().chain(&self.find).chain(verbs).map(|c| c.tool.clone()).collect();
         all.sort();
         all.dedup();
         all
@@ -453,7 +452,9 @@ impl<'t> Composer<'_, 't> {
 
     fn delete(&mut self) -> Verb {
         let group = self.group;
-        let Some(offer) = &group.delete else { return Verb::Missing(format!("the server offers no tool that deletes {}", with_article(&group.noun.join(" ")))) };
+        let Some(offer) = &group.delete else {
+            return Verb::Missing(format!("the server offers no tool that deletes {}", with_article(&group.noun.join(" "))));
+        };
         match self.known().keys(offer) {
             Ok(keys) => {
                 let mut call = self.keyed(offer, &keys, false);
@@ -499,7 +500,10 @@ impl<'t> Composer<'_, 't> {
             },
             Part::Property(_) => of_id(&self.parts, part),
             Part::Made(arg) => {
-                let seen = self.answer.as_ref().and_then(|a| made_names(arg, &self.group.noun).iter().find_map(|n| a.member(n, &[]).map(|m| access("item", m))));
+                let seen = self
+                    .answer
+                    .as_ref()
+                    .and_then(|a| made_names(arg, &self.group.noun).iter().find_map(|n| a.member(n, &[]).map(|m| access("item", m))));
                 let found = seen.unwrap_or_else(|| guesses("item", &made_names(arg, &self.group.noun)));
                 if self.listed { found } else { format!("{found} or {}", of_id(&self.parts, part)) }
             }
@@ -540,7 +544,8 @@ impl<'t> Composer<'_, 't> {
     fn outputs(&self) -> Vec<(String, Value, String)> {
         let Some(answer) = &self.answer else { return Vec::new() };
         let noun = &self.group.noun;
-        let known = |m: &str| same(m, "name", noun) || self.name.as_deref() == Some(m) || self.properties.iter().any(|p| same(&p.name, m, noun));
+        let known =
+            |m: &str| same(m, "name", noun) || self.name.as_deref() == Some(m) || self.properties.iter().any(|p| same(&p.name, m, noun));
         let scalar = |s: &Value| matches!(s["type"].as_str(), Some("string" | "integer" | "number" | "boolean"));
         let new = answer.members.iter().filter(|(m, s)| !known(m) && scalar(s)).take(MAX_OUTPUTS);
         new.map(|(m, s)| (m.clone(), json!({"type": s["type"]}), format!("{{{{ {} }}}}", access("item", m)))).collect()

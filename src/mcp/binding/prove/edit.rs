@@ -179,7 +179,10 @@ types:
         let text = set(FILE, &["types", "b:c", "read", "items"], &json!("{{ result }}"));
         assert!(text.contains("  \"b:c\":\n    read:\n      tool: other\n      items: \"{{ result }}\"\n# foot\n"), "{text}");
         let text = set(FILE, &["types", "a", "object", "outputs", "ip"], &json!("{{ item.ip }}"));
-        assert!(text.contains("    create: {tool: make, id: x}\n    object:\n      outputs:\n        ip: \"{{ item.ip }}\"\n  \"b:c\":"), "{text}");
+        assert!(
+            text.contains("    create: {tool: make, id: x}\n    object:\n      outputs:\n        ip: \"{{ item.ip }}\"\n  \"b:c\":"),
+            "{text}"
+        );
         assert_eq!(set(FILE, &["title"], &json!("t")), format!("{FILE}title: t\n"));
     }
 

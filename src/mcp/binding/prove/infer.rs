@@ -84,7 +84,8 @@ pub(super) fn mentions(reply: &Reply, scratch: &Scratch, id: Option<&str>) -> bo
 
 /// Reads an answer about the scratch object in the way that shows the most of what was sent.
 pub(super) fn fit(reply: &Reply, wanted: &Wanted) -> Option<Fitted> {
-    let must_list = wanted.bound.read.items.is_some() && wanted.bound.read.call.arguments.value(&Default::default()).ok().flatten() == Some(json!({}));
+    let must_list =
+        wanted.bound.read.items.is_some() && wanted.bound.read.call.arguments.value(&Default::default()).ok().flatten() == Some(json!({}));
     let parts: Vec<&str> = wanted.id.split(JOINT).collect();
     let shown = |item: &Value| {
         let name = usize::from(name_in(item, wanted.name, "item").is_some());
@@ -268,7 +269,10 @@ pub(super) fn outputs(item: &Value, again: &Value, known: &dyn Fn(&str) -> bool)
         _ => None,
     };
     let steady = members.iter().filter(|(k, v)| again.get(k.as_str()) == Some(v) && !known(k));
-    steady.filter_map(|(k, v)| Some((k.clone(), json!({"type": kind(v)?}), format!("{{{{ {} }}}}", access("item", k))))).take(MAX_OUTPUTS).collect()
+    steady
+        .filter_map(|(k, v)| Some((k.clone(), json!({"type": kind(v)?}), format!("{{{{ {} }}}}", access("item", k)))))
+        .take(MAX_OUTPUTS)
+        .collect()
 }
 
 /// A pattern for the words of a no: what servers usually say, or else these words without what is only about this object.

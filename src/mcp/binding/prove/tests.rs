@@ -124,10 +124,14 @@ async fn json_in_text_with_a_made_id() {
             }
         },
         "get_box" => match at(world, "id", &a["box_id"]) {
-            Some(n) => text(json!({"box": {"id": world[n]["id"], "title": world[n]["name"], "descr": world[n]["description"], "shelf": 4}}).to_string()),
+            Some(n) => text(
+                json!({"box": {"id": world[n]["id"], "title": world[n]["name"], "descr": world[n]["description"], "shelf": 4}}).to_string(),
+            ),
             None => error("no such box"),
         },
-        "list_boxes" => text(json!({"boxes": world.iter().map(|t| json!({"id": t["id"], "title": t["name"]})).collect::<Vec<_>>()}).to_string()),
+        "list_boxes" => {
+            text(json!({"boxes": world.iter().map(|t| json!({"id": t["id"], "title": t["name"]})).collect::<Vec<_>>()}).to_string())
+        }
         "update_box" => {
             let n = at(world, "id", &a["box_id"]).unwrap();
             world[n].insert("description".into(), a["description"].clone());
@@ -302,7 +306,12 @@ async fn a_proven_file_works_for_the_engine() {
                 text(format!("{{'box': '{}', 'ok': True}}", a["name"].as_str().unwrap()))
             }
             "get_box" | "list_boxes" => {
-                let all: String = world.iter().map(|t| format!("- name: {}\n  description: {}\n", t["name"].as_str().unwrap(), t["description"].as_str().unwrap_or("null"))).collect();
+                let all: String = world
+                    .iter()
+                    .map(|t| {
+                        format!("- name: {}\n  description: {}\n", t["name"].as_str().unwrap(), t["description"].as_str().unwrap_or("null"))
+                    })
+                    .collect();
                 text(if all.is_empty() { "none\n".to_owned() } else { all })
             }
             "update_box" => error("unsupported"),

@@ -152,7 +152,10 @@ impl<'a> Trial<'a> {
         .into_iter()
         .flatten()
         .collect();
-        let mut lines = vec![format!("status: {}", if usable { format!("proven: {}", words.join(", ")) } else { "tried, and not usable yet".to_owned() })];
+        let mut lines = vec![format!(
+            "status: {}",
+            if usable { format!("proven: {}", words.join(", ")) } else { "tried, and not usable yet".to_owned() }
+        )];
         for finding in &self.findings {
             let kind = if finding.level == Level::Fails { "fails" } else { "holds" };
             let line = format!("{kind}: {}", clean_line(&self.timeless(&finding.text), 300));
@@ -245,7 +248,8 @@ impl<'a> Trial<'a> {
 
     /// One answer as it came; `None` if the call has a condition that does not hold.
     async fn raw(&self, call: &Call, scope: &Scope) -> Result<Option<Result<Reply, CallError>>, Not> {
-        let broken = |w: crate::mcp::binding::expression::Wrong| Not::NotSent(format!("{}: {}", self.server.binding().place(w.span), w.reason));
+        let broken =
+            |w: crate::mcp::binding::expression::Wrong| Not::NotSent(format!("{}: {}", self.server.binding().place(w.span), w.reason));
         if let Some(when) = &call.when
             && !when.holds(scope).map_err(broken)?
         {
@@ -346,7 +350,9 @@ impl<'a> Trial<'a> {
             let one = Left { id: Some(id.clone()), ..first.clone() };
             let there = match self.seen(Some(id)).await {
                 Ok(seen) => seen.is_some(),
-                Err(_) => matches!(self.read_raw(Some(id)).await, Some(Ok(reply)) if infer::mentions(&reply, self.scratch, Some(id)) && infer::success(&reply, None).is_none()),
+                Err(_) => {
+                    matches!(self.read_raw(Some(id)).await, Some(Ok(reply)) if infer::mentions(&reply, self.scratch, Some(id)) && infer::success(&reply, None).is_none())
+                }
             };
             match there {
                 true if clean_up(&self.server, &one).await.is_err() => left.push(one),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::mcp::{
     binding::{
         decode::{Step, StepKind, decode},
-        draft::{access, access_path, bare},
+        draft::{access_path, bare},
     },
     reply::Reply,
 };
@@ -254,11 +254,6 @@ pub fn prose_pattern(text: &str, id: &str) -> Option<String> {
     let regex = regex::Regex::new(&pattern).ok()?;
     let found = regex.captures(text)?;
     (found["id"].trim_end_matches('.') == id).then_some(pattern.replace("]+)", "]*[^\\s,;.'\\x22`)\\]])"))
-}
-
-/// `result.id` and its like: the leaf under `of`.
-pub fn member(of: &str, name: &str) -> String {
-    access(of, name)
 }
 
 #[cfg(test)]

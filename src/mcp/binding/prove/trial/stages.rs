@@ -66,7 +66,8 @@ impl Trial<'_> {
             let text = crate::mcp::binding::Expression::new(&filled, Default::default()).ok().and_then(|e| e.text(&scope).ok().flatten());
             text.map_or_else(|| made_id.to_owned(), |t| t.replacen('\u{1}', made_id, 1))
         };
-        let argument = made.as_deref().and_then(|m| m.split("result.").nth(1)).and_then(|m| m.split([' ', '}']).next()).unwrap_or("id").to_owned();
+        let argument =
+            made.as_deref().and_then(|m| m.split("result.").nth(1)).and_then(|m| m.split([' ', '}']).next()).unwrap_or("id").to_owned();
         let noun: Vec<String> = self.kind.as_str().split([':', '_']).map(str::to_owned).collect();
         if let Some(reply) = &done.reply {
             for (candidate, steps, expression) in infer::id_candidates(reply, &argument, &noun).into_iter().take(6) {
@@ -113,7 +114,13 @@ impl Trial<'_> {
             let named = name_in(&found.item, &name, "item").unwrap_or_else(|| "item".to_owned());
             let members = found.item.as_object().into_iter().flatten();
             let mut ids: Vec<&String> = members.filter(|(_, v)| v.is_string() || v.is_number()).map(|(k, _)| k).collect();
-            ids.sort_by_key(|k| (bare(k) != bare(argument), !same(k, argument, noun), !["id", "uuid", "uid", "arn", "url"].iter().any(|e| bare(k).ends_with(e))));
+            ids.sort_by_key(|k| {
+                (
+                    bare(k) != bare(argument),
+                    !same(k, argument, noun),
+                    !["id", "uuid", "uid", "arn", "url"].iter().any(|e| bare(k).ends_with(e)),
+                )
+            });
             for member in ids.into_iter().take(4) {
                 let value = &found.item[member];
                 let id = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -125,10 +132,9 @@ impl Trial<'_> {
                 self.watch.there(&self.left()).map_err(Not::NotSent)?;
                 let created = done.reply.as_ref().and_then(|r| infer::id_place(r, self.id.as_deref().unwrap_or_default()));
                 let mut changes: Vec<(&[&str], Option<Value>)> = match &created {
-                    Some((steps, at)) => vec![
-                        (&["create", "result"], Some(steps.clone())),
-                        (&["create", "id"], Some(json!(format!("{{{{ {at} }}}}")))),
-                    ],
+                    Some((steps, at)) => {
+                        vec![(&["create", "result"], Some(steps.clone())), (&["create", "id"], Some(json!(format!("{{{{ {at} }}}}"))))]
+                    }
                     None => vec![(&["create", "id"], None)],
                 };
                 if place == "find" {
@@ -235,7 +241,11 @@ impl Trial<'_> {
                 }
                 self.note(Level::Written, &["read"], format!("it is read by {}", steps_in_words(&fitted.result)));
                 for property in fitted.unseen {
-                    self.note(Level::Written, &["unreadable"], format!("`{property}` is not shown: what was sent last counts as what is there"));
+                    self.note(
+                        Level::Written,
+                        &["unreadable"],
+                        format!("`{property}` is not shown: what was sent last counts as what is there"),
+                    );
                 }
             }
             Ok(None) => {
@@ -296,7 +306,8 @@ impl Trial<'_> {
         let Ok(Some(Ok(reply))) = self.raw(&find.call, &scope).await else { return false };
         let name = self.scratch.name.to_string();
         for way in ways(&reply) {
-            let Some(found) = listed(&way.value, &|i| name_in(i, &name, "item").is_some() && !places(i, &json!(id), "id").is_empty()) else {
+            let Some(found) = listed(&way.value, &|i| name_in(i, &name, "item").is_some() && !places(i, &json!(id), "id").is_empty())
+            else {
                 continue;
             };
             let Some(named) = name_in(&found.item, &name, "item") else { continue };
@@ -353,7 +364,10 @@ impl Trial<'_> {
             for property in &stale {
                 self.now.remove(property);
             }
-            self.now = second.iter().map(|(k, v)| (k.clone(), if stale.contains(k) { self.scratch.first[k].clone() } else { v.clone() })).collect();
+            self.now = second
+                .iter()
+                .map(|(k, v)| (k.clone(), if stale.contains(k) { self.scratch.first[k].clone() } else { v.clone() }))
+                .collect();
             if !stale.is_empty() {
                 let mut forced: Vec<Value> = self.at(&["force_replace"]).and_then(|v| v.as_array().cloned()).unwrap_or_default();
                 forced.extend(stale.iter().map(|p| json!(p)));
@@ -412,15 +426,25 @@ impl Trial<'_> {
                         let words = reply.text.clone();
                         self.write(&[(&["create", "success"], Some(json!(predicate)))]);
                         self.rule(&words, Refusal::Exists);
-                        self.note(Level::Written, &["create"], format!("a second create is refused and calls itself a success; it is told by `{predicate}`"));
+                        self.note(
+                            Level::Written,
+                            &["create"],
+                            format!("a second create is refused and calls itself a success; it is told by `{predicate}`"),
+                        );
                     } else {
-                        self.holds(&["create"], if same { "a second create gives the same one" } else { "a second create changes nothing and says nothing" });
+                        self.holds(
+                            &["create"],
+                            if same { "a second create gives the same one" } else { "a second create changes nothing and says nothing" },
+                        );
                     }
                 }
             }
             Ok(None) => self.fails(&["create"], "after a second create the first one is gone"),
             Err(CallError::Refused { message, .. }) => {
-                self.fails(&["create"], format!("a second create makes another one that cannot be told from the first: {}", clean_line(&message, 160)));
+                self.fails(
+                    &["create"],
+                    format!("a second create makes another one that cannot be told from the first: {}", clean_line(&message, 160)),
+                );
             }
             Err(_) => {}
         }
@@ -528,7 +552,11 @@ impl Trial<'_> {
                 return Err(Not::Stopped);
             }
             if sent.is_ok() && !matches!(self.seen(Some(id)).await, Ok(Some(_))) {
-                self.note(Level::Written, &["delete", "arguments"], format!("it is deleted by `{other}`, not by `{}`", written.to_string().trim_matches('"')));
+                self.note(
+                    Level::Written,
+                    &["delete", "arguments"],
+                    format!("it is deleted by `{other}`, not by `{}`", written.to_string().trim_matches('"')),
+                );
                 return Ok(true);
             }
         }
@@ -605,4 +633,3 @@ fn steps_in_words(steps: &Value) -> String {
     };
     steps.as_array().map(|all| all.iter().map(one).collect::<Vec<_>>().join(" and ")).unwrap_or_default()
 }
-
