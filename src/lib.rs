@@ -1,115 +1,117 @@
 //! Swell: say what you want; it works out a plan over all your MCP servers, shows it, and rolls it out in waves.
 //!
 //! The modules stand in journey order. **A module may import only modules above it in this list**; `tests/docs/layers.rs` holds that.
+//! The lines here are comments, since rustdoc would look for the links of a module's own text beside them, where nothing is in scope.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests read the clock and switches of the environment"))]
 
 // ── words ──
 
-/// The words: names, addresses, references, resources, the graph.
+// The words: names, addresses, references, resources, the graph.
 pub mod domain;
 
-/// What Swell says when something is wrong.
+// What Swell says when something is wrong.
 pub mod diagnostic;
 
-/// Everything the engine says while it works.
+// Everything the engine says while it works.
 pub mod event;
 
-/// Answers to questions, as data.
+// Answers to questions, as data.
 pub mod answer;
 
-/// Secrets: where their values come from, and the one place that takes them out of what is written.
+// Secrets: where their values come from, and the one place that takes them out of what is written.
 pub mod secret;
 
-/// A concrete list of resources: what a pattern generates, or what a user writes in a file.
+// A concrete list of resources: what a pattern generates, or what a user writes in a file.
 pub mod template;
 
-/// YAML as a tree in which every node knows where it stands.
+// YAML as a tree in which every node knows where it stands.
 pub mod yaml;
 
 // ── edges ──
-/// Models.
+// Models.
 pub mod llm;
 
-/// The servers and their resources.
+// The servers and their resources.
 pub mod mcp;
 
-/// State: journal, snapshots, plans, locks.
+// State: journal, snapshots, plans, locks.
 pub mod store;
 
 // ── the line ──
 
-/// Words in, frame out.
+// Words in, frame out.
 pub mod intent;
 
-/// Parametrised recipes.
+// Parametrised recipes.
 pub mod pattern;
 
-/// What we want: from a snapshot, or nothing.
+// What we want: from a snapshot, or nothing.
 pub mod desired;
 
-/// A plan: steps in waves.
+// A plan: steps in waves.
 pub mod plan;
 
-/// The plan as a person is shown it.
+// The plan as a person is shown it.
 pub mod review;
 
-/// Rules that a plan is held against.
+// Rules that a plan is held against.
 pub mod policy;
 
-/// The one place where a plan becomes one that can run.
+// The one place where a plan becomes one that can run.
 pub mod approval;
 
-/// Carrying out an approved plan.
+// Carrying out an approved plan.
 pub mod apply;
 
 // ── faces ──
 
-/// Simulated servers with a persistent world.
+// Simulated servers with a persistent world.
 pub mod sandbox;
 
-/// Faces.
+// Faces.
 pub mod ui;
 
 // ── shell ──
 
-/// Settings in layers.
+// Settings in layers.
 pub mod config;
 
-/// What a person has reviewed about servers.
+// What a person has reviewed about servers.
 pub mod trust;
 
-/// Which of the registered servers may be used.
+// Which of the registered servers may be used.
 pub mod registry;
 
-/// The composition root.
+// The composition root.
 pub mod app;
 
-/// THE LINE, top to bottom; start reading here.
+// THE LINE, top to bottom; start reading here.
 pub mod flow;
 
-/// The read-only branch: query and troubleshoot.
+// The read-only branch: query and troubleshoot.
 pub mod inspect;
 
-/// Servers: list, discover, review, add.
+// Servers: list, discover, review, add.
 pub mod servers;
 
 /// Bindings as an operator makes them: drafted, and proven.
 pub mod bindings;
 
 /// One turn of the conversation.
+// One turn of the conversation.
 pub mod chat;
 
-/// Evals.
+// Evals.
 pub mod eval;
 
-/// The command line.
+// The command line.
 pub mod cli;
 
-/// Each command, as one short function.
+// Each command, as one short function.
 pub mod commands;
 
-/// The conversation at the terminal.
+// The conversation at the terminal.
 pub mod repl;
 
-/// What surrounds a command.
+// What surrounds a command.
 pub mod shell;

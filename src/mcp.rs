@@ -310,6 +310,11 @@ pub trait ResourceServer: Send + Sync {
     /// Deletes one. That there is none is a [`Refusal::NotFound`].
     async fn delete(&self, key: &Key, control: &CallControl) -> Result<(), CallError>;
 
+    /// The id that a resource will have, if what is wanted tells it: a namespace and a name, say. `None` where the server gives out ids.
+    fn known_id(&self, _kind: &ResourceType, _name: &ResourceName, _properties: &Properties) -> Option<String> {
+        None
+    }
+
     /// How the server is.
     async fn health(&self) -> Result<ServerHealth, CallError>;
 

@@ -232,6 +232,8 @@ pub struct TestCase {
     pub servers: Option<Vec<ServerName>>,
     /// Addresses of resources that exist.
     pub existing: Vec<Address>,
+    /// `server:type.property` that the servers of this test cannot set or tell.
+    pub cannot: Vec<String>,
     /// The deployment's name, when it was said.
     pub deployment: Option<String>,
     /// Exactly these addresses, wave by wave.
@@ -252,17 +254,18 @@ pub struct TestCase {
     pub span: Span,
 }
 
-/// Which servers are registered, which types they have, and what is known to exist: what `has` and `exists` answer from.
+/// Which servers are registered, what their types can do, and what is known to exist: what `has`, `can` and `exists` answer from.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Available {
-    servers: BTreeMap<ServerName, Option<BTreeSet<ResourceType>>>,
+    servers: BTreeMap<ServerName, Option<Arc<TypeTable>>>,
+    cannot: BTreeSet<String>,
     existing: BTreeSet<Address>,
 }
 
 impl Available {
     /// From the types that the registered servers listed.
     pub fn from_types(types: &BTreeMap<ServerName, Arc<TypeTable>>) -> Self {
-        let servers = types.iter().map(|(server, table)| (server.clone(), Some(table.keys().cloned().collect()))).collect();
+        let servers = types.iter().map(|(server, table)| (server.clone(), Some(table.clone()))).collect();
         Self { servers, ..Self::default() }
     }
 
@@ -274,6 +277,12 @@ impl Available {
     /// Adds resources that exist, recorded or live: what `exists("aws:rds:cluster:orders")` answers from. Runbooks act on them.
     pub fn with_existing(mut self, addresses: impl IntoIterator<Item = Address>) -> Self {
         self.existing.extend(addresses);
+        self
+    }
+
+    /// Takes properties and outputs (`docker:container:run.networks`) away, as for a server that lacks them.
+    pub fn without(mut self, members: impl IntoIterator<Item = String>) -> Self {
+        self.cannot.extend(members);
         self
     }
 
@@ -298,8 +307,28 @@ impl Available {
         Ok(match (self.servers.get(&server), kind) {
             (None, _) => false,
             (Some(None), _) | (Some(_), None) => true,
-            (Some(Some(types)), Some(kind)) => types.contains(&kind),
+            (Some(Some(types)), Some(kind)) => types.contains_key(&kind),
         })
+    }
+
+    /// Whether a server can set a property of a type, or tells an output of it: `docker:container:run.networks`. Real servers can do less
+    /// than one would think, and a pattern may have another way. A text of another form is an error.
+    pub fn can(&self, what: &str) -> Result<bool, String> {
+        let parts = what.rsplit_once('.').and_then(|(of, member)| of.split_once(':').map(|(server, kind)| (of, server, kind, member)));
+        let Some((of, server, kind, member)) = parts else {
+            return Err(format!("`{what}` is no `server:type.property`"));
+        };
+        if !self.has(of)? || self.cannot.contains(what) {
+            return Ok(false);
+        }
+        let server: ServerName = server.parse().map_err(|e: crate::domain::NameError| e.to_string())?;
+        let kind: ResourceType = kind.parse().map_err(|e: crate::domain::NameError| e.to_string())?;
+        let known = self.servers.get(&server).and_then(Option::as_ref).and_then(|types| types.get(&kind));
+        // What nobody knows is taken to be there, as with `has`.
+        Ok(known.is_none_or(|def| {
+            let limits = &def.limits;
+            def.output_names().contains(&member) && !limits.refused.contains_key(member) && !limits.without.contains_key(member)
+        }))
     }
 }
 

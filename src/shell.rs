@@ -139,9 +139,20 @@ fn home(env: &Environment) -> PathBuf {
 
 /// Who runs this, for the lock and the history.
 fn identity(env: &Environment) -> Identity {
-    let user = env.get("USER").or_else(|| env.get("USERNAME")).or_else(|| env.get("LOGNAME")).cloned().unwrap_or_else(|| "unknown".into());
+    let user = env.get("USER").or_else(|| env.get("USERNAME")).or_else(|| env.get("LOGNAME")).cloned().unwrap_or_else(account);
     let host = host();
     Identity { who: format!("{user}@{host}"), host, pid: std::process::id() }
+}
+
+/// The account, where the environment does not name it.
+#[cfg(unix)]
+fn account() -> String {
+    format!("uid{}", rustix::process::getuid().as_raw())
+}
+
+#[cfg(not(unix))]
+fn account() -> String {
+    "unknown".into()
 }
 
 #[cfg(unix)]

@@ -242,10 +242,6 @@ fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Re
         }
         .into());
     }
-    let id: String = app.new_id().chars().filter(char::is_ascii_hexdigit).collect();
-    let name: ResourceName = format!("{PREFIX}{}", &id[id.len().saturating_sub(6)..])
-        .parse()
-        .map_err(|e: crate::domain::NameError| Failure::from(Diagnostic::bug("prove::name", e.to_string())))?;
     let folder = folder(app, server);
     for (kind, bound) in &binding.types {
         let named = args.types.iter().any(|t| t == kind.as_str());
@@ -258,6 +254,7 @@ fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Re
             skipped
                 .push((kind.to_string(), format!("the server cannot delete one, so it would stay; `--type {kind}` tries it nevertheless")));
         } else {
+            let name = scratch_name(app)?;
             let own: Properties = given
                 .iter()
                 .filter(|(p, _)| bound.def.property_names().contains(&p.as_str()))
@@ -288,6 +285,13 @@ fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Re
         return Err(usage);
     }
     Ok((chosen, skipped))
+}
+
+/// A new name by which a person sees what it is, and that no other trial has.
+fn scratch_name(app: &App) -> Result<ResourceName, Failure> {
+    let id: String = app.new_id().chars().filter(char::is_ascii_hexdigit).collect();
+    let name = format!("{PREFIX}{}", &id[id.len().saturating_sub(6)..]);
+    name.parse().map_err(|e: crate::domain::NameError| Failure::from(Diagnostic::bug("prove::name", e.to_string())))
 }
 
 /// A folder that the server is told of when it is started: there it may make things.

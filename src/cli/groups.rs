@@ -210,8 +210,9 @@ pub enum SandboxCommand {
     },
     /// Make a server misbehave.
     Fault {
-        /// A fault as JSON (see docs/protocol.md), `list`, or `clear`.
-        fault: String,
+        /// What goes wrong, as words (`hang server=docker tool=create name=blog-*`) or JSON (see docs/protocol.md); `list`; or `clear`.
+        #[arg(required = true)]
+        fault: Vec<String>,
     },
 }
 

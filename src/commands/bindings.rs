@@ -126,7 +126,7 @@ fn outcome_text(outcome: &bindings::Outcome) -> String {
         }
         for left in &proof.left {
             let id = left.id.as_ref().map_or_else(String::new, |i| format!(" (id {i})"));
-            text.push_str(&format!("  LEFT    {} {}{id} is still on {}\n", left.kind, left.name, left.server));
+            text.push_str(&format!("  LEFT    {} {}{id} stays on {}\n", left.kind, left.name, left.server));
         }
     }
     outcome.skipped.iter().for_each(|(kind, why)| text.push_str(&format!("{kind}: not tried: {why}\n")));

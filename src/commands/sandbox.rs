@@ -88,14 +88,15 @@ pub async fn sandbox(command: &SandboxCommand, folder: &Path, latency: bool, out
         SandboxCommand::Fault { fault } => {
             let world = open()?;
             let explain = |e: sandbox::WorldError| Failure::from(explain_world(&e));
-            match fault.as_str() {
-                "list" => {
+            let words: Vec<&str> = fault.iter().map(String::as_str).collect();
+            match words.as_slice() {
+                ["list"] => {
                     let all = world.list_faults().map_err(explain)?;
                     out.data(&all, || all.iter().map(|f| format!("{}\n", serde_json::to_string(f).unwrap_or_default())).collect());
                 }
-                "clear" => out.screen.print(&format!("{} cleared\n", world.clear_faults().map_err(explain)?)),
-                text => {
-                    let fault = serde_json::from_str(text).map_err(|e| flow::usage(&format!("the fault cannot be read: {e}")))?;
+                ["clear"] => out.screen.print(&format!("{} cleared\n", world.clear_faults().map_err(explain)?)),
+                said => {
+                    let fault = sandbox::Fault::read(said).map_err(|e| flow::usage(&format!("the fault cannot be read: {e}")))?;
                     out.screen.print(&format!("fault {} is set\n", world.add_fault(fault).map_err(explain)?));
                 }
             }

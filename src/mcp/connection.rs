@@ -1,6 +1,6 @@
 //! One connection to one server: made on first use, made anew after it was lost, ended with everything that belongs to it.
 //!
-//! Every transport ends in the same [`Session`]; what differs between them is here and nowhere else. Whether a call may be sent again
+//! Every transport ends in the same session; what differs between them is here and nowhere else. Whether a call may be sent again
 //! is not decided here but in `mcp/call`.
 
 use std::{

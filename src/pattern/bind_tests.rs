@@ -30,7 +30,8 @@ fn everything_is_settled_and_says_by_whom() {
         values(&bound),
         json!({
             "domain": "blog.example.org", "replicas": 2, "dbReplicas": 2, "backup.enabled": true, "backup.schedule": "weekly",
-            "backup.retention": "14d", "wordpressVersion": "6.8", "vlanTag": 430, "trunk": "igc2", "httpPort": 8080,
+            "backup.retention": "14d", "wordpressVersion": "6.8", "wordpressImage": "wordpress", "databaseImage": "mariadb:11.4",
+            "balancerImage": "haproxy:3.0", "vlanTag": 430, "trunk": "igc2", "httpPort": 8080,
             "dbPassword": "${secret:blog/dbPassword}", "dbRootPassword": "${secret:blog/dbRootPassword}",
             "replicationPassword": "${secret:blog/replicationPassword}", "loginKey": "${secret:blog/loginKey}",
         })

@@ -73,6 +73,9 @@ fn entries_tell_the_parsers_all_but_secrets() {
             "backup.schedule",
             "backup.retention",
             "wordpressVersion",
+            "wordpressImage",
+            "databaseImage",
+            "balancerImage",
             "vlanTag",
             "trunk",
             "httpPort"

@@ -75,7 +75,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Sets up an engine in which `has("server:type")` answers from `available`.
+    /// Sets up an engine in which `has`, `can` and `exists` answer from `available`.
     pub fn new(available: &Available) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);

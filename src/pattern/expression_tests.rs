@@ -74,6 +74,23 @@ fn what_is_undefined_or_endless_is_an_error() {
 }
 
 #[test]
+fn what_a_server_can_do_with_a_type_is_asked_by_property_and_output() {
+    let mut table = crate::sandbox::type_table("docker");
+    let kind: crate::domain::ResourceType = "container:run".parse().unwrap();
+    table.get_mut(&kind).unwrap().limits.refused.insert("networks".into(), "one network only".into());
+    table.get_mut(&kind).unwrap().limits.without.insert("memory".into(), "no limits".into());
+    let types = [("docker".parse().unwrap(), std::sync::Arc::new(table))].into();
+    let engine = Engine::new(&Available::from_types(&types).without(["docker:network.parent".to_owned()]));
+    let can = |what: &str| engine.truth(&format!("can('{what}')"), &scope());
+    let no =
+        ["docker:container:run.networks", "docker:container:run.memory", "docker:network.parent", "docker:network.colour", "aws:vpc.cidr"];
+    assert_eq!(no.map(can), no.map(|_| Ok(false)));
+    let yes = ["docker:container:run.network", "docker:container:run.ip", "docker:network.subnet"];
+    assert_eq!(yes.map(can), yes.map(|_| Ok(true)));
+    assert!(can("docker:container:run").unwrap_err().0.contains("server:type.property"));
+}
+
+#[test]
 fn variables_are_found_with_their_members() {
     let engine = Engine::new(&Available::default());
     assert_eq!(engine.variables("{{ backup.schedule | cron }}").unwrap(), ["backup.schedule"]);

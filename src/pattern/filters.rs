@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 use super::Available;
 
 /// Names of the functions, which no parameter, local or loop variable may take.
-pub const FUNCTIONS: [&str; 5] = ["has", "exists", "stable", "subnet", "address_in"];
+pub const FUNCTIONS: [&str; 6] = ["has", "can", "exists", "stable", "subnet", "address_in"];
 
 /// Adds the filters and functions to an environment.
 pub fn install(env: &mut Environment<'static>, available: &Available) {
-    let (types, existing) = (available.clone(), available.clone());
+    let (types, members, existing) = (available.clone(), available.clone(), available.clone());
     env.add_function("has", move |what: String| types.has(&what).map_err(refuse));
+    env.add_function("can", move |what: String| members.can(&what).map_err(refuse));
     env.add_function("exists", move |address: String| existing.exists(&address).map_err(refuse));
     env.add_function("stable", stable);
     env.add_function("subnet", subnet);
@@ -82,22 +83,42 @@ pub fn cron(schedule: &str) -> Option<String> {
             let fields: Vec<&str> = schedule.split_whitespace().collect();
             let ok = fields.len() == 5
                 && fields.iter().zip([59, 23, 31, 12, 7]).zip([0, 0, 1, 1, 0]).all(|((f, most), least)| cron_field(f, least, most));
-            return ok.then(|| fields.join(" "));
+            // Days and months as numbers: who reads the schedule need not know their names.
+            return ok.then(|| fields.iter().map(|f| in_numbers(f)).collect::<Vec<_>>().join(" "));
         }
     };
     Some(line.to_owned())
 }
 
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// `mon-fri` as `1-5`, `jan,jul` as `1,7`, and Sunday as 0.
+fn in_numbers(field: &str) -> String {
+    let number = |word: &str| {
+        let place = |names: &[&str]| names.iter().position(|n| n.eq_ignore_ascii_case(word));
+        place(&DAYS).or(place(&MONTHS).map(|n| n + 1)).map_or_else(|| word.to_owned(), |n| n.to_string())
+    };
+    let range = |part: &str| match part.split_once('-') {
+        // At the end of a range Sunday is the seventh day.
+        Some((from, to)) if to.eq_ignore_ascii_case(DAYS[0]) => format!("{}-7", number(from)),
+        Some((from, to)) => format!("{}-{}", number(from), number(to)),
+        None => number(part),
+    };
+    field.split(',').map(range).collect::<Vec<_>>().join(",")
+}
+
 fn cron_field(field: &str, least: u32, most: u32) -> bool {
     let number = |text: &str| text.len() <= 2 && text.parse::<u32>().is_ok_and(|n| (least..=most).contains(&n));
-    let word = |text: &str| text.len() == 3 && text.chars().all(|c| c.is_ascii_alphabetic());
+    let names = if most == 7 { &DAYS[..] } else { &MONTHS[..] };
+    let word = |text: &str| most <= 12 && names.iter().any(|n| n.eq_ignore_ascii_case(text));
     !field.is_empty()
         && field.split(',').all(|part| {
             let (range, step) = part.split_once('/').map_or((part, None), |(r, s)| (r, Some(s)));
             let range_ok = range == "*"
                 || match range.split_once('-') {
                     Some((a, b)) => (number(a) && number(b)) || (word(a) && word(b)),
-                    None => number(range) || (most <= 12 && word(range)),
+                    None => number(range) || word(range),
                 };
             range_ok && step.is_none_or(|s| s.parse::<u32>().is_ok_and(|n| n > 0 && n <= most.max(1)))
         })
@@ -159,7 +180,8 @@ mod tests {
     #[test]
     fn schedules_and_spans() {
         assert_eq!(cron("daily").as_deref(), Some("0 2 * * *"));
-        assert_eq!(cron("*/15 0-6 1,15 * mon-fri").as_deref(), Some("*/15 0-6 1,15 * mon-fri"));
+        assert_eq!(cron("*/15 0-6 1,15 * mon-fri").as_deref(), Some("*/15 0-6 1,15 * 1-5"));
+        assert_eq!(cron("0 2 * jan,JUL sat-sun").as_deref(), Some("0 2 * 1,7 6-7"));
         for bad in ["", "often", "60 * * * *", "* * * *", "* 24 * * *", "a * * * *", "*/0 * * * *"] {
             assert_eq!(cron(bad), None, "{bad}");
         }

@@ -36,11 +36,12 @@ const PATTERN_KEYS: [&str; 17] = [
 ];
 const RESOURCE_KEYS: [&str; 12] =
     ["when", "for_each", "as", "server", "type", "name", "properties", "depends_on", "lifecycle", "wait", "existing", "comment"];
-const TEST_KEYS: [&str; 12] = [
+const TEST_KEYS: [&str; 13] = [
     "name",
     "parameters",
     "servers",
     "existing",
+    "cannot",
     "deployment",
     "waves",
     "resources",
@@ -306,6 +307,7 @@ fn test_case(r: &mut Reader<'_>, node: &Node) -> Option<TestCase> {
         parameters: object(r, "parameters"),
         servers,
         existing: existing.unwrap_or_default(),
+        cannot: texts(r, "cannot"),
         deployment: node.get("deployment").and_then(|n| r.text(n, "`deployment`")),
         waves,
         resources: node.get("resources").and_then(|n| r.count(n, "`resources`")),

@@ -54,7 +54,7 @@ fn run(pattern: &Pattern, case: &TestCase, types: &BTreeMap<ServerName, Arc<Type
         waves: Vec::new(),
         notes: Vec::new(),
     };
-    let available = available(pattern, case, types).with_existing(case.existing.iter().cloned());
+    let available = available(pattern, case, types).with_existing(case.existing.iter().cloned()).without(case.cannot.iter().cloned());
     let deployment = match case.deployment.as_deref().map(str::parse).transpose() {
         Ok(deployment) => deployment,
         Err(error) => {
@@ -100,6 +100,8 @@ fn run(pattern: &Pattern, case: &TestCase, types: &BTreeMap<ServerName, Arc<Type
     }
     for resource in &expansion.template.resources {
         check(resource, &expansion.template, types, &mut result.problems);
+        let asked = resource.properties.keys().map(|name| format!("{}:{}.{name}", resource.address.server, resource.address.kind));
+        result.problems.extend(asked.filter(|p| case.cannot.contains(p)).map(|p| format!("{} asks for `{p}`", resource.address)));
     }
     check_outputs(&expansion.template, types, &mut result.problems);
     result.notes = expansion.notes;

@@ -26,6 +26,8 @@ use crate::{
     },
 };
 
+mod foresee;
+
 /// How many reads go to one server at the same time.
 const READS_PER_SERVER: usize = 16;
 
@@ -101,14 +103,16 @@ pub async fn observe(
     sink: &dyn Sink,
 ) -> Observed {
     let mut seen = Observed::default();
-    let wanted = addresses(template, snapshot);
     let outside = undeclared(template);
-    let mut names: BTreeSet<ServerName> = wanted.iter().map(|(a, _)| a.server.clone()).collect();
-    names.extend(outside.iter().map(|(_, a)| a.server.clone()));
+    let mut names: BTreeSet<ServerName> = outside.iter().map(|(_, a)| a.server.clone()).collect();
     names.extend(template.resources.iter().map(|r| r.address.server.clone()));
+    if let Some(snapshot) = snapshot {
+        names.extend(snapshot.unsettled.iter().map(|u| u.address.server.clone()));
+        names.extend(snapshot.resources.keys().map(|a| a.server.clone()));
+    }
 
     meet(servers, &names, &mut seen).await;
-    read_all(servers, wanted, &mut seen, sink).await;
+    read_all(servers, addresses(servers, template, snapshot), &mut seen, sink).await;
     for (scope, address) in outside {
         look_up(servers, &template.name, scope, address, others, &mut seen).await;
     }
@@ -118,14 +122,17 @@ pub async fn observe(
     seen
 }
 
-/// Every address to read, with the id if it is known.
-fn addresses(template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
+/// Every address to read, with the id if it is known: recorded, or told by what is wanted.
+fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
     let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        all.insert(resource.address.clone(), None);
+        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), template, resource));
+        all.insert(resource.address.clone(), id);
     }
     if let Some(snapshot) = snapshot {
-        all.extend(snapshot.unsettled.iter().map(|u| (u.address.clone(), None)));
+        for unsettled in &snapshot.unsettled {
+            all.entry(unsettled.address.clone()).or_default();
+        }
         all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
     }
     all.into_iter().collect()
@@ -289,7 +296,8 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
     if !seen.types.get(&address.server).is_some_and(|t| t.contains_key(&address.kind)) {
         return;
     }
-    let by_name = server.read(&Key { kind: address.kind.clone(), name: address.name.clone(), id: None }).await;
+    let id = server.known_id(&address.kind, &address.name, properties);
+    let by_name = server.read(&Key { kind: address.kind.clone(), name: address.name.clone(), id }).await;
     let found = match by_name {
         Ok(Some(live)) if fits(&live, properties) => vec![live],
         Ok(_) => match server.list(Some(&address.kind)).await {

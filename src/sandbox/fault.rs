@@ -7,6 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod read;
+
 use super::world::WorldError;
 use crate::mcp::Refusal;
 

@@ -47,7 +47,7 @@ pub trait KnownAddresses {
 
 /// Finds everything that is wrong with a template. Warnings are among the answers.
 pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> Vec<Diagnostic> {
-    let mut checker = Checker { template, types, known, declared: Declared::of(template), problems: Vec::new() };
+    let mut checker = Checker { template, types, known, declared: Declared::of(template), left_out: BTreeMap::new(), problems: Vec::new() };
     let mut schemas = Schemas::default();
     for resource in &template.resources {
         // A template with this many problems is not read on; nobody reads all of them either.
@@ -76,6 +76,7 @@ pub fn check(template: &Template, types: &Types, known: &dyn KnownAddresses) -> 
         }
     }
     checker.cycles();
+    checker.say_what_is_left_out();
     bounded(checker.problems)
 }
 
@@ -84,6 +85,8 @@ struct Checker<'a> {
     types: &'a Types,
     known: &'a dyn KnownAddresses,
     declared: Declared<'a>,
+    /// Properties that a server cannot set and that are left out, with the reason, and of which resources.
+    left_out: BTreeMap<(&'a str, &'a str), Vec<&'a Address>>,
     problems: Vec<Diagnostic>,
 }
 
@@ -150,7 +153,7 @@ impl<'a> Checker<'a> {
     }
 
     /// What the server cannot do with the type: properties that it cannot set, and verbs that it does not have.
-    fn limits(&mut self, resource: &Resource, definition: &TypeDef) {
+    fn limits(&mut self, resource: &'a Resource, definition: &'a TypeDef) {
         if resource.existing == Existing::ReadOnly {
             return;
         }
@@ -171,11 +174,25 @@ impl<'a> Checker<'a> {
                 let problem = problem.source(source("cannot be set there")).detail(detail);
                 self.problems.push(problem);
             } else if let Some(reason) = limits.without.get(name).filter(|_| asks) {
-                let detail = format!("`{address}` is made without `{name}`: {reason}.");
-                let problem = Diagnostic::warning("template::left-out", "A property is left out").address(address);
-                let problem = problem.source(source("left out")).detail(detail);
-                self.problems.push(problem);
+                self.left_out.entry((name, reason)).or_default().push(address);
             }
+        }
+    }
+
+    /// One warning for each property and reason: ten containers without a limit are one thing to know, not ten.
+    fn say_what_is_left_out(&mut self) {
+        const NAMED: usize = 4;
+        for ((name, reason), addresses) in &self.left_out {
+            let Some(first) = addresses.first() else { continue };
+            let mut named: Vec<String> = addresses.iter().take(NAMED).map(|a| format!("`{a}`")).collect();
+            if addresses.len() > NAMED {
+                named.push(format!("{} more", addresses.len() - NAMED));
+            }
+            let verb = if addresses.len() == 1 { "is" } else { "are" };
+            let source = self.template.origin.source(first, &PropertyPath::key("properties").child(name), "left out");
+            let detail = format!("{} {verb} made without `{name}`: {reason}.", named.join(", "));
+            self.problems
+                .push(Diagnostic::warning("template::left-out", "A property is left out").address(first).source(source).detail(detail));
         }
     }
 

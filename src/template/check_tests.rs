@@ -62,6 +62,16 @@ fn an_existing_resource_may_be_looked_up_by_part_of_its_properties() {
 }
 
 #[test]
+fn what_many_are_made_without_is_said_once() {
+    let text = "resources:\n- {server: docker, type: t, name: a, properties: {m: 1, r: 2}}\n- {server: docker, type: t, name: b, properties: {m: 1}}\n\
+                - {server: docker, type: t, name: c}\n";
+    let template = parse("a.yaml", text, &Default::default()).unwrap();
+    let kind = json!([{"type": "t", "properties": {"properties": {"m": {}, "r": {}}}, "limits": {"without": {"m": "no limits", "r": "no restart"}}}]);
+    let said: Vec<String> = check(&template, &types(kind), &Nothing).into_iter().map(|d| d.detail).collect();
+    assert_eq!(said, ["`docker:t:a`, `docker:t:b` are made without `m`: no limits.", "`docker:t:a` is made without `r`: no restart."]);
+}
+
+#[test]
 fn a_broken_schema_is_a_warning_and_fetches_nothing() {
     for schema in [json!({"type": 5}), json!({"$ref": "https://example.com/x.json"}), json!({"properties": {"a": {"pattern": "("}}})] {
         assert_eq!(codes(schema, "{a: 1}"), [("template::unusable-schema", Severity::Warning)]);

@@ -139,7 +139,7 @@ pub(super) fn graph_of(template: &Template, dependencies: &BTreeMap<Address, BTr
     graph
 }
 
-/// What the template refers to and does not declare, so that the state and the servers can be asked before [`super::check`].
+/// What the template refers to and does not declare, so that the state and the servers can be asked before [`super::check::check`].
 pub fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
     let declared = Declared::of(template);
     let mut found = BTreeSet::new();

@@ -16,8 +16,6 @@ if [ ! -e /var/lib/mysql/.initialised ]; then
     {
         if [ -n "${MARIADB_MASTER_HOST:-}" ]; then
             echo "CHANGE MASTER TO MASTER_HOST=$(text "$MARIADB_MASTER_HOST"), MASTER_USER=$(text "$MARIADB_REPLICATION_USER"), MASTER_PASSWORD=$(text "$MARIADB_REPLICATION_PASSWORD"), MASTER_CONNECT_RETRY=2;"
-        elif [ -n "${MARIADB_DATABASE:-}" ]; then
-            echo "CREATE DATABASE \`$MARIADB_DATABASE\`;"
         fi
         for at in localhost %; do echo "CREATE OR REPLACE USER root@'$at' IDENTIFIED BY $(text "$MARIADB_ROOT_PASSWORD"); GRANT ALL ON *.* TO root@'$at' WITH GRANT OPTION;"; done
     } | mariadb --socket=/run/mysqld/init.sock -u root
@@ -25,10 +23,11 @@ if [ ! -e /var/lib/mysql/.initialised ]; then
     mariadb-admin --socket=/run/mysqld/init.sock -u root shutdown
     wait
     if [ -z "${MARIADB_MASTER_HOST:-}" ]; then
-        # With the server's own arguments, so that the users reach the replicas through the log.
+        # With the server's own arguments, so that database and users reach the replicas through the log.
         "$@" --user=mysql --skip-networking --socket=/run/mysqld/init.sock &
         until mariadb-admin --socket=/run/mysqld/init.sock -u root ping >/dev/null 2>&1; do sleep 0.2; done
         {
+            if [ -n "${MARIADB_DATABASE:-}" ]; then echo "CREATE DATABASE \`$MARIADB_DATABASE\`;"; fi
             if [ -n "${MARIADB_USER:-}" ]; then
                 echo "CREATE USER $(text "$MARIADB_USER")@'%' IDENTIFIED BY $(text "$MARIADB_PASSWORD"); GRANT ALL ON \`${MARIADB_DATABASE:-%}\`.* TO $(text "$MARIADB_USER")@'%';"
             fi

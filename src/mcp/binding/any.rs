@@ -132,6 +132,10 @@ impl ResourceServer for AnyServer {
         self.server().await?.delete(key, control).await
     }
 
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        self.now()?.server.known_id(kind, name, properties)
+    }
+
     async fn health(&self) -> Result<ServerHealth, CallError> {
         self.server().await?.health().await
     }

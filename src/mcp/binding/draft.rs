@@ -28,7 +28,7 @@ pub use answer::{access, access_path, literal};
 pub use arguments::same;
 pub use group::LeftOut;
 pub use offer::Language;
-pub use render::{DRAFTED, put, scalar};
+pub use render::{DRAFTED, TRIED, UNTRIED, put, scalar};
 pub use words::bare;
 
 /// Words in the names of tools that tell what a server manages.

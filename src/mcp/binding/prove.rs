@@ -131,9 +131,12 @@ pub fn scratch(bound: &TypeBinding, name: &ResourceName, given: &Properties, fol
         Verb::Calls { id: Some(id), .. } => id.source().to_owned(),
         _ => String::new(),
     };
-    let identity = |p: &str| id.contains(&super::draft::access("properties", p));
+    // Of an id with several parts the last is the thing itself; what stands before says where it is.
+    let own = id.rfind("{{").map_or(id.as_str(), |at| &id[at..]).to_owned();
+    let within = |text: &str, p: &str| text.contains(&super::draft::access("properties", p));
+    let identity = |p: &str| within(&own, p);
     let updated = |p: &str| match &bound.update {
-        Verb::Calls { .. } => !bound.def.force_replace.iter().any(|f| f == p) && !identity(p),
+        Verb::Calls { .. } => !bound.def.force_replace.iter().any(|f| f == p) && !within(&id, p),
         Verb::Missing(_) => false,
     };
     let mut wanted: Vec<&str> = schemas.keys().map(String::as_str).filter(|p| required.contains(p) || given.contains_key(*p)).collect();
@@ -151,13 +154,20 @@ pub fn scratch(bound: &TypeBinding, name: &ResourceName, given: &Properties, fol
         }
         match given.get(p).cloned().or_else(|| maker.value(p, &schemas[p], identity(p), Round::First)) {
             Some(value) => {
-                let other = updated(p).then(|| maker.value(p, &schemas[p], false, Round::Second)).flatten();
-                let other = other.filter(|o| same_kind(o, &value)).unwrap_or_else(|| value.clone());
+                second.insert(p.to_owned(), value.clone());
                 first.insert(p.to_owned(), value);
-                second.insert(p.to_owned(), other);
             }
             None if required.contains(&p) => missing.push(p.to_owned()),
             None => {}
+        }
+    }
+    // One change is enough to see that changes are made; a description may be changed without harm.
+    let mut changeable: Vec<String> = first.keys().filter(|p| updated(p) && !given.contains_key(*p)).cloned().collect();
+    changeable.sort_by_key(|p| !free(&p.as_str()));
+    for p in changeable {
+        if let Some(other) = maker.value(&p, &schemas[&p], false, Round::Second).filter(|o| same_kind(o, &first[&p]) && *o != first[&p]) {
+            second.insert(p, other);
+            break;
         }
     }
     if missing.is_empty() { Ok(Scratch { name: name.clone(), first, second }) } else { Err(missing) }

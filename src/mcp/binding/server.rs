@@ -174,6 +174,12 @@ impl ResourceServer for BoundServer {
         Ok(all)
     }
 
+    fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
+        let bound = self.binding.types.get(kind)?;
+        let scope = Self::scope(&Key { kind: kind.clone(), name: name.clone(), id: None }).with("properties", sent(&bound.def, properties));
+        bound.create.known_id(&scope)
+    }
+
     async fn create(
         &self,
         kind: &ResourceType,

@@ -20,6 +20,8 @@ use crate::{
     template::Span,
 };
 
+mod kubectl;
+
 const DOCKER_021: &str = include_str!("../../../tests/fixtures/bindings/docker-0.2.1.json");
 const DOCKER_030: &str = include_str!("../../../tests/fixtures/bindings/docker-0.3.0.json");
 const DOCKER_TOOLS: &str = include_str!("../../../tests/fixtures/bindings/docker-tools.json");
@@ -192,7 +194,7 @@ fn docker(lie: &'static str) -> Fake {
 async fn a_network_is_made_found_again_and_deleted() {
     let fake = docker("");
     let server = bound(&fake, "docker");
-    assert_eq!(server.target().await.unwrap().identity, "docker:2d2196978cf4");
+    assert_eq!(server.target().await.unwrap().identity, "docker:8d985e808255");
     let wanted = properties(json!({"internal": true, "labels": {"tier": 1}}));
     let control = CallControl::read();
     let live = server.create(&kind("network"), &named("app"), &wanted, "k-1", &control).await.unwrap();

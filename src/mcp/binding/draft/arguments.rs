@@ -197,6 +197,20 @@ pub fn simple(schema: &Value, root: &Value, depth: usize) -> Value {
     made
 }
 
+/// The least that a schema takes: for arguments that mean nothing to us and must be given.
+pub fn least(schema: &Value) -> Value {
+    match schema["type"].as_str() {
+        Some("array") => json!([]),
+        Some("string") => json!(""),
+        Some("integer" | "number") => json!(0),
+        Some("boolean") => json!(false),
+        _ => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            Value::Object(required.map(|r| (r.to_owned(), least(&schema["properties"][r]))).collect())
+        }
+    }
+}
+
 /// Takes members over. Descriptions are the server's words: one line, bounded, without hidden characters.
 fn carry(from: &Value, to: &mut Value, keys: &[&str]) {
     for key in keys {

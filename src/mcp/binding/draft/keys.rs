@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::access,
-    arguments::{Argument, Purpose, of_one, same},
+    arguments::{Argument, Purpose, least, of_one, same},
     offer::Offer,
     words::{bare, split},
 };
@@ -83,7 +83,8 @@ impl Known<'_> {
                 Purpose::DryRun => keys.sources.push((argument, Source::Constant(json!(false)))),
                 Purpose::Context => {
                     keys.guessed.push(argument.name.clone());
-                    keys.sources.push((argument, Source::Constant(json!({}))));
+                    let least = least(&argument.schema);
+                    keys.sources.push((argument, Source::Constant(least)));
                 }
                 Purpose::Data | Purpose::Paging => {
                     let (source, guessed) = self.source(&argument).ok_or_else(|| argument.name.clone())?;

@@ -13,6 +13,10 @@ use crate::domain::text::clean_line;
 /// The words of a comment that stands at each type until it is proven.
 pub const DRAFTED: &str = "drafted, not proven";
 
+/// What the head of a drafted file says about trials: before the first, and after it.
+pub const UNTRIED: &str = "Nothing of it was tried. What a comment calls not sure, this finds out, and writes it here:";
+pub const TRIED: &str = "What was tried stands at each type. To try it again, or what was not tried yet:";
+
 /// What stands around the types.
 pub struct Frame<'a> {
     /// The binding's name.
@@ -39,7 +43,7 @@ pub fn render(frame: &Frame, types: &[Sketch]) -> String {
         0,
         &format!("Drafted by `swell bindings draft` from the {} tool schemas of `{}`, {by}.", frame.tools, clean_line(frame.server, 80)),
     );
-    comment(&mut out, 0, "Nothing of it was tried. What a comment calls not sure, this finds out, and writes it here:");
+    comment(&mut out, 0, UNTRIED);
     comment(&mut out, 0, &format!("    swell bindings prove {}", frame.name));
     comment(&mut out, 0, "What the server's annotations say counts for nothing: every tool that is not a mere read is a write.");
     let _ = writeln!(out, "binding: {}", scalar(&json!(frame.name)));

@@ -6,7 +6,7 @@ use crate::domain::text::clean_line;
 
 use super::{
     answer::{Answer, access, access_path, answer, guesses},
-    arguments::{Argument, Purpose, of_one, same},
+    arguments::{Argument, Purpose, least, of_one, same},
     group::Group,
     keys::{Keys, Known, Part, Source, joined, made_names, of_id, property},
     offer::Offer,
@@ -379,7 +379,7 @@ impl<'t> Composer<'_, 't> {
                 Purpose::DryRun if argument.required => json!(false),
                 Purpose::Context if argument.required => {
                     self.doubts.push(format!("what `{}` wants as `{}`", group.create.tool.name, argument.name));
-                    json!({})
+                    least(&argument.schema)
                 }
                 _ if Some(&argument.name) == self.name.as_ref() => json!("{{ name }}"),
                 Purpose::Data if self.properties.iter().any(|p| p.name == argument.name) => json!(property(&argument.name)),

@@ -119,7 +119,10 @@ fn tools_are_brought_together_by_their_names() {
             vec!["user: manage_user manage_user - manage_user"],
         ),
     ] {
-        assert_eq!(types(&list).iter().map(|t| t.to_lowercase()).collect::<Vec<_>>(), wanted.iter().map(|t| t.to_lowercase()).collect::<Vec<_>>());
+        assert_eq!(
+            types(&list).iter().map(|t| t.to_lowercase()).collect::<Vec<_>>(),
+            wanted.iter().map(|t| t.to_lowercase()).collect::<Vec<_>>()
+        );
     }
 }
 
@@ -154,10 +157,8 @@ fn hostile_words_stay_words() {
     let name = "create_x";
     let evil = "x\n    create: {tool: rm}\n\u{202e} ${secret:A} {{ 7*7 }} \" ' # y";
     let schema = json!({"type": "object", "properties": {"name": {"type": "string", "description": evil}, "b: c": {"type": "string", "description": evil, "enum": [evil]}}, "required": ["name"]});
-    let tools: Vec<Tool> = [name, "get_x"]
-        .iter()
-        .map(|n| Tool::parse(json!({"name": n, "description": evil, "inputSchema": schema})).unwrap())
-        .collect();
+    let tools: Vec<Tool> =
+        [name, "get_x"].iter().map(|n| Tool::parse(json!({"name": n, "description": evil, "inputSchema": schema})).unwrap()).collect();
     let made = draft(&Subject { name: "x", server: evil, tools: &tools }).unwrap();
     let binding = super::super::parse::parse("x", "x.yaml", &made.text).unwrap_or_else(|p| panic!("{p:#?}\n{}", made.text));
     assert_eq!(binding.types.len(), 1);

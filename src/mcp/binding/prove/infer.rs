@@ -98,7 +98,7 @@ pub(super) fn fit(reply: &Reply, wanted: &Wanted) -> Option<Fitted> {
         if whole == 0 {
             continue;
         }
-        let element = listed(&way.value, &|i| shown(i) > 0 && (i.is_object() || i.is_string()));
+        let element = listed(&way.value, &shown);
         // One of many in a list; or the answer itself, which may hold lists of its own.
         let (items, item) = match element {
             Some(l) if l.item.is_object() && shown(&l.item) >= whole.min(2) || must_list => (Some(l.items), l.item),
@@ -131,6 +131,13 @@ pub(super) fn fit(reply: &Reply, wanted: &Wanted) -> Option<Fitted> {
         }
     };
     Some(fitted(steps, items, item, wanted, &parts))
+}
+
+/// Reads an answer that shows nothing of what was sent: that there is one is all that it says.
+pub(super) fn bare_presence(reply: &Reply, wanted: &Wanted) -> Fitted {
+    let parts: Vec<&str> = wanted.id.split(JOINT).collect();
+    let result = if reply.json().is_some() { json!(["json"]) } else { json!(["text"]) };
+    fitted(result, None, Value::Null, wanted, &parts)
 }
 
 /// The innermost object that has all that the whole has: what stands around it is the server's wrapping.
@@ -212,7 +219,8 @@ pub(super) fn id_candidates(reply: &Reply, argument: &str, noun: &[String]) -> V
     let mut all: Vec<(usize, String, Value, String)> = Vec::new();
     for way in ways(reply) {
         walk(&way.value, &mut |path, value| {
-            let Some(last) = path.last() else { return };
+            // Words with spaces are a sentence that looks like a member.
+            let Some(last) = path.last().filter(|l| !l.contains(char::is_whitespace)) else { return };
             let text = match value {
                 Value::String(text) if !text.is_empty() && text.len() < 300 && !text.contains(char::is_whitespace) => text.clone(),
                 Value::Number(n) => n.to_string(),
@@ -235,7 +243,7 @@ pub(super) fn id_candidates(reply: &Reply, argument: &str, noun: &[String]) -> V
             out.push((id, steps, expression));
         }
     }
-    if ways(reply).is_empty() {
+    if out.is_empty() && !reply.text.trim_start().starts_with(['{', '[']) {
         let tokens = reply.text.split(|c: char| c.is_whitespace() || "'\"`,;()[]".contains(c)).map(|t| t.trim_end_matches(['.', ':']));
         let likely = tokens.filter(|t| t.len() > 1 && t.chars().any(|c| c.is_ascii_digit()) || t.starts_with("arn:"));
         for token in likely.take(8) {
@@ -249,7 +257,7 @@ pub(super) fn id_candidates(reply: &Reply, argument: &str, noun: &[String]) -> V
 
 /// How an id that is known stands in an answer.
 pub(super) fn id_place(reply: &Reply, id: &str) -> Option<(Value, String)> {
-    for way in ways(reply) {
+    for way in ways(reply).into_iter().filter(|w| w.steps != json!(["yaml"])) {
         let found = best_place(&way.value, &json!(id), &Properties::new());
         if let Some(place) = found {
             return Some((way.steps, place.replacen("item", "result", 1)));

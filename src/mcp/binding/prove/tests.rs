@@ -158,7 +158,7 @@ async fn json_in_text_with_a_made_id() {
         assert!(text.contains(line), "{line}\n{text}");
     }
     has(&proof, "a second create is refused (is an error)");
-    has(&proof, "in place, under the same id");
+    has(&proof, "is made in place, under the same id");
 }
 
 #[tokio::test]

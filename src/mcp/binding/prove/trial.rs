@@ -46,6 +46,8 @@ enum Not {
     Unknown(String),
     /// The person wants to stop.
     Stopped,
+    /// What was found out says already why the rest cannot be tried.
+    Over,
 }
 
 /// Which verb.
@@ -116,8 +118,12 @@ impl<'a> Trial<'a> {
         let stopped = matches!(ended, Err(Not::Stopped));
         if let Err(why) = ended {
             match why {
+                Not::Over => {}
                 Not::Stopped => self.fails(&[], "it was stopped before the end"),
-                Not::Refused { words, .. } => self.fails(&[], format!("the server refused: {}", clean_line(&words, 300))),
+                Not::Refused { words, .. } => {
+                    let words = clean_line(&words, 300);
+                    self.fails(&["create"], format!("the server refused: {words} (other values: -p PROPERTY=VALUE)"));
+                }
                 Not::NotSent(reason) => self.fails(&[], format!("a call could not be sent: {}", clean_line(&reason, 400))),
                 Not::Unknown(reason) => self.fails(&[], format!("nobody knows what came of a call: {}", clean_line(&reason, 300))),
             }
@@ -163,6 +169,7 @@ impl<'a> Trial<'a> {
                 lines.push(line);
             }
         }
+        self.text = self.text.replace(super::super::draft::UNTRIED, super::super::draft::TRIED);
         self.text = edit::comments(&self.text, self.kind.as_str(), &KINDS, &lines);
     }
 
@@ -346,6 +353,8 @@ impl<'a> Trial<'a> {
     async fn leave(&mut self) -> Vec<Left> {
         let mut left = Vec::new();
         let first = self.left();
+        let binding = self.server.binding().clone();
+        let deletes = binding.types.get(&self.kind).is_some_and(|b| matches!(b.delete, Verb::Calls { .. }));
         for id in self.id.iter().chain(&self.doubles) {
             let one = Left { id: Some(id.clone()), ..first.clone() };
             let there = match self.seen(Some(id)).await {
@@ -355,6 +364,11 @@ impl<'a> Trial<'a> {
                 }
             };
             match there {
+                // It was said before that it would stay; nothing that Swell could do takes it away.
+                true if !deletes => {
+                    self.watch.gone(&one);
+                    left.push(one);
+                }
                 true if clean_up(&self.server, &one).await.is_err() => left.push(one),
                 _ => self.watch.gone(&one),
             }

@@ -179,24 +179,23 @@ pub struct Listed {
     pub items: String,
     /// The element.
     pub item: Value,
-    /// How many elements there are.
-    pub count: usize,
 }
 
-/// The innermost list of which an element has what `fits` looks for. Without a list, the answer itself is the one element.
-pub fn listed(value: &Value, fits: &dyn Fn(&Value) -> bool) -> Option<Listed> {
-    let mut best: Option<Listed> = None;
+/// The list of which an element has most of what `score` counts, and that element; of the same, the outer one.
+pub fn listed(value: &Value, score: &dyn Fn(&Value) -> usize) -> Option<Listed> {
+    let mut best: Option<(usize, Listed)> = None;
     walk(value, &mut |path, found| {
-        if let Some(item) = found.as_array().and_then(|all| all.iter().find(|i| fits(i))) {
-            let shallow = best.is_none() || item.is_object();
-            let plain_inside = !item.is_object() && best.as_ref().is_some_and(|b| b.item.is_object());
-            if shallow && !plain_inside && best.as_ref().is_none_or(|b| !b.item.is_object()) {
+        for item in found.as_array().into_iter().flatten() {
+            // A list of texts within an object is one of its properties.
+            let inside = !item.is_object() && best.as_ref().is_some_and(|(_, b)| b.item.is_object());
+            let points = if item.is_array() || inside { 0 } else { score(item) };
+            if points > best.as_ref().map_or(0, |(p, _)| *p) {
                 let items = access_path("result", path.iter().map(String::as_str));
-                best = Some(Listed { items, item: item.clone(), count: found.as_array().map_or(0, Vec::len) });
+                best = Some((points, Listed { items, item: item.clone() }));
             }
         }
     });
-    best
+    best.map(|(_, l)| l)
 }
 
 /// Whether a value holds another one, anywhere.
@@ -294,9 +293,10 @@ mod tests {
     #[test]
     fn the_list_around_one_is_found() {
         let answer = json!({"result": {"nets": [{"n": "a"}, {"n": "b", "tags": ["b"]}]}});
-        let found = listed(&answer, &|i| holds(i, &json!("b"))).unwrap();
-        assert_eq!((found.items.as_str(), found.item["n"].as_str(), found.count), ("result.result.nets", Some("b"), 2));
-        assert_eq!(listed(&json!(["a", "b"]), &|i| holds(i, &json!("b"))).unwrap().item, json!("b"));
+        let has_b = |i: &Value| usize::from(holds(i, &json!("b")));
+        let found = listed(&answer, &has_b).unwrap();
+        assert_eq!((found.items.as_str(), found.item["n"].as_str()), ("result.result.nets", Some("b")));
+        assert_eq!(listed(&json!(["a", "b"]), &has_b).unwrap().item, json!("b"));
         assert_eq!(name_in(&json!({"arn": "arn:aws:sns:x:b"}), "b", "item").unwrap(), "(item.arn | split(':') | list | last)");
     }
 

@@ -106,11 +106,11 @@ impl Trial<'_> {
         let Some(Ok(reply)) = answer else {
             self.false_success(done);
             self.fails(&["create"], nothing(&done.reply));
-            return Err(Not::NotSent("without knowing which one it is, nothing else can be tried".to_owned()));
+            return Err(Not::Over);
         };
         let name = self.scratch.name.to_string();
         for way in ways(&reply) {
-            let Some(found) = listed(&way.value, &|i| name_in(i, &name, "item").is_some()) else { continue };
+            let Some(found) = listed(&way.value, &|i| usize::from(name_in(i, &name, "item").is_some())) else { continue };
             let named = name_in(&found.item, &name, "item").unwrap_or_else(|| "item".to_owned());
             let members = found.item.as_object().into_iter().flatten();
             let mut ids: Vec<&String> = members.filter(|(_, v)| v.is_string() || v.is_number()).map(|(k, _)| k).collect();
@@ -152,7 +152,7 @@ impl Trial<'_> {
         }
         self.false_success(done);
         self.fails(&["create"], nothing(&done.reply));
-        Err(Not::NotSent("without knowing which one it is, nothing else can be tried".to_owned()))
+        Err(Not::Over)
     }
 
     /// An answer that calls itself a success and is none: the next one is told by this.
@@ -191,12 +191,17 @@ impl Trial<'_> {
         let Some(Ok(reply)) = self.read_raw(Some(&id)).await else {
             let why = seen.err().map_or_else(|| "it is not there".to_owned(), |e| e.message().to_owned());
             self.fails(&["read"], format!("it cannot be read back: {}", clean_line(&why, 300)));
-            return Err(Not::NotSent("what cannot be read cannot be managed".to_owned()));
+            return Err(Not::Over);
         };
         let again = self.read_raw(Some(&id)).await.and_then(Result::ok);
-        let Some(fitted) = infer::fit(&reply, &wanted(self, &id, bound)) else {
+        let fitted = match infer::fit(&reply, &wanted(self, &id, bound)) {
+            // That it is answered at all may say that it is there.
+            None if self.is_told(&reply, &id).await => Some(infer::bare_presence(&reply, &wanted(self, &id, bound))),
+            other => other,
+        };
+        let Some(fitted) = fitted else {
             self.fails(&["read"], format!("in its answer nothing of what was sent is found: {}", clean_line(&reply.text, 160)));
-            return Err(Not::NotSent("what cannot be read cannot be managed".to_owned()));
+            return Err(Not::Over);
         };
         let mut properties: Vec<(String, String)> = fitted.properties.clone();
         let mut unseen: Vec<String> = fitted.unseen.clone();
@@ -250,14 +255,23 @@ impl Trial<'_> {
             }
             Ok(None) => {
                 self.fails(&["read"], "it is not found in the answer".to_owned());
-                return Err(Not::NotSent("what cannot be read cannot be managed".to_owned()));
+                return Err(Not::Over);
             }
             Err(e) => {
                 self.fails(&["read"], format!("it cannot be read back: {}", clean_line(e.message(), 300)));
-                return Err(Not::NotSent("what cannot be read cannot be managed".to_owned()));
+                return Err(Not::Over);
             }
         }
         self.settle_find(&id).await
+    }
+
+    /// Whether an answer about what is there is another one than about what is not.
+    async fn is_told(&self, reply: &Reply, id: &str) -> bool {
+        match self.read_raw(Some(&format!("{id}-none"))).await {
+            Some(Ok(other)) => other != *reply,
+            Some(Err(CallError::Refused { .. })) => true,
+            _ => false,
+        }
     }
 
     /// Properties that were not sent.
@@ -306,7 +320,8 @@ impl Trial<'_> {
         let Ok(Some(Ok(reply))) = self.raw(&find.call, &scope).await else { return false };
         let name = self.scratch.name.to_string();
         for way in ways(&reply) {
-            let Some(found) = listed(&way.value, &|i| name_in(i, &name, "item").is_some() && !places(i, &json!(id), "id").is_empty())
+            let Some(found) =
+                listed(&way.value, &|i| usize::from(name_in(i, &name, "item").is_some() && !places(i, &json!(id), "id").is_empty()))
             else {
                 continue;
             };
@@ -374,7 +389,8 @@ impl Trial<'_> {
                 self.write(&[(&["force_replace"], Some(Value::Array(forced)))]);
                 self.note(Level::Written, &["force_replace"], format!("update does not change {}", stale.join(", ")));
             }
-            self.holds(&["update"], "a change is made in place, under the same id");
+            let names = changed.iter().filter(|p| !stale.contains(p)).map(|p| format!("`{p}`")).collect::<Vec<_>>().join(", ");
+            self.holds(&["update"], format!("a change of {names} is made in place, under the same id"));
         }
         Ok(())
     }
@@ -399,7 +415,9 @@ impl Trial<'_> {
         let again = match self.verb(Which::Create, &other).await {
             Ok(done) => done,
             Err(Not::Refused { words, class, reply }) => {
-                self.rule(&words, Refusal::Exists);
+                if infer::PRESENT.iter().any(|p| words.to_lowercase().contains(p)) {
+                    self.rule(&words, Refusal::Exists);
+                }
                 let how = if reply.is_some() && class != Refusal::Exists { "calls itself a success" } else { "is an error" };
                 self.holds(&["create"], format!("a second create is refused ({how}): {}", clean_line(&words, 120)));
                 return Ok(());
@@ -507,7 +525,8 @@ impl Trial<'_> {
                 self.note(Level::Written, &["delete"], format!("a delete that failed calls itself a success; it is told by `{predicate}`"));
             }
             if !self.other_key(&id).await? {
-                self.fails(&["delete"], "delete says that it was done, and it is still there");
+                let words = said.as_ref().map_or_else(String::new, |r| format!(": {}", clean_line(&r.text, 160)));
+                self.fails(&["delete"], format!("delete says that it was done, and it is still there{words}"));
                 return Ok(());
             }
         }
