@@ -102,6 +102,9 @@ pub struct Live {
     pub reason: Option<String>,
     /// The properties as they are now, the server's own defaults included.
     pub properties: Properties,
+    /// Other ways to write a property that mean what is there: an id for a name, an alias for an address.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_forms: BTreeMap<String, Vec<Value>>,
     /// What the server adds: ids, addresses, ports.
     pub outputs: Properties,
     /// Changes whenever the resource does, if the server has such a thing.

@@ -307,7 +307,8 @@ impl Available {
         Ok(match (self.servers.get(&server), kind) {
             (None, _) => false,
             (Some(None), _) | (Some(_), None) => true,
-            (Some(Some(types)), Some(kind)) => types.contains_key(&kind),
+            // A type that a server knows and cannot make is of no use to a pattern.
+            (Some(Some(types)), Some(kind)) => types.get(&kind).is_some_and(|def| !def.limits.missing.contains_key("create")),
         })
     }
 
@@ -327,7 +328,8 @@ impl Available {
         // What nobody knows is taken to be there, as with `has`.
         Ok(known.is_none_or(|def| {
             let limits = &def.limits;
-            def.output_names().contains(&member) && !limits.refused.contains_key(member) && !limits.without.contains_key(member)
+            let lacks = [&limits.refused, &limits.without, &limits.doubtful];
+            def.output_names().contains(&member) && !lacks.iter().any(|l| l.contains_key(member))
         }))
     }
 }

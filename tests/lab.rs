@@ -3,5 +3,8 @@
 mod docker;
 mod engine;
 mod kubernetes;
+mod opnsense;
+mod postgres;
 mod support;
+mod three_systems;
 mod wordpress;

@@ -7,12 +7,15 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{Action, Address, Outcome, Properties, Reference},
+    domain::{Action, Address, Outcome, Properties, Reference, TypeDef, text::clean_line},
     mcp::{CallControl, CallError, Key, Live, Refusal, ResourceServer, Servers, Status},
     plan::diff::equal,
     secret::{SecretStore, expose},
     store::Recorded,
 };
+
+/// How often reading back is tried until it shows what was sent.
+const CONFIRMATIONS: u32 = 5;
 
 /// How long things may take.
 #[derive(Debug, Clone)]
@@ -148,7 +151,10 @@ impl Job {
     }
 
     async fn read_back(&self) -> Result<Option<Live>, CallError> {
-        let id = if self.action == Action::Create { None } else { self.id.clone() };
+        let id = match self.action {
+            Action::Create => self.server.known_id(&self.address.kind, &self.address.name, &self.properties),
+            _ => self.id.clone(),
+        };
         self.server.read(&self.lookup_key(id)).await
     }
 
@@ -178,14 +184,33 @@ impl Job {
         if self.action == Action::Create {
             return live.created_by.as_deref().is_none_or(|key| key == self.key);
         }
-        let Some(intended) = &self.intended else { return false };
-        let hidden = |name: &String| {
-            intended.sensitive.contains(name) || intended.desired.get(name).is_some_and(|v| v.to_string().contains("${secret:"))
-        };
-        self.properties.iter().filter(|(k, _)| !hidden(k)).all(|(k, v)| match live.properties.get(k) {
-            Some(there) => equal(v, there, None, true),
-            None => v.is_null(),
-        })
+        self.intended.as_ref().is_some_and(|intended| missed(intended, None, &self.properties, live).is_empty())
+    }
+
+    /// A success counts when reading back shows what was sent: servers say yes and drop what they do not know.
+    async fn confirmed(&self, mut live: Live) -> (Outcome, Option<Live>, Option<String>) {
+        let types = self.server.types().await.ok();
+        let kind = types.as_ref().and_then(|t| t.get(&self.address.kind));
+        let Some((kind, intended)) = kind.zip(self.intended.as_ref()) else { return (Outcome::Done, Some(live), None) };
+        let mut pause = self.timing.poll;
+        for attempt in 0..CONFIRMATIONS {
+            let missed = missed(intended, Some(kind), &self.properties, &live);
+            if missed.is_empty() {
+                return (Outcome::Done, Some(live), None);
+            }
+            let why = format!("the server says that it was done, and reading it back shows that {}", missed.join(", "));
+            if attempt + 1 == CONFIRMATIONS || self.cancel.is_cancelled() {
+                return (Outcome::Failed, Some(live), Some(why));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.timing.poll_max);
+            match self.server.read(&self.lookup_key(Some(live.id.clone()))).await {
+                Ok(Some(now)) => live = now,
+                Ok(None) => return (Outcome::Failed, None, Some("it was made, and then it was gone".into())),
+                Err(error) => return (Outcome::Failed, Some(live), Some(format!("{why}; then it could not be read: {}", error.message()))),
+            }
+        }
+        (Outcome::Done, Some(live), None)
     }
 
     /// Reads until the resource is ready, failed, or the time is up.
@@ -195,7 +220,7 @@ impl Job {
         let mut pause = self.timing.poll;
         loop {
             match live.status {
-                Status::Ready => return (Outcome::Done, Some(live), None),
+                Status::Ready => return self.confirmed(live).await,
                 Status::Failed => {
                     let why = live.reason.clone().unwrap_or_else(|| "the server gives no reason".into());
                     return (Outcome::Failed, Some(live), Some(format!("it was made and failed: {why}")));
@@ -290,6 +315,39 @@ impl Job {
             }
         }
     }
+}
+
+/// What was sent and is not there, in words. Without a type, the order of lists says nothing.
+fn missed(intended: &Recorded, kind: Option<&TypeDef>, sent: &Properties, live: &Live) -> Vec<String> {
+    // What is secret is neither compared nor shown, and what others look after is theirs.
+    let apart = |name: &String| {
+        intended.sensitive.contains(name)
+            || intended.lifecycle.ignore_changes.contains(name)
+            || intended.desired.get(name).is_some_and(|v| v.to_string().contains("${secret:"))
+            || kind.is_some_and(|k| {
+                k.is_sensitive(name)
+                    || k.limits.without.contains_key(name)
+                    || (k.is_unseen(name) && live.properties.get(name).is_none_or(Value::is_null))
+            })
+    };
+    let shown = |value: &Value| clean_line(&value.to_string(), 100);
+    sent.iter()
+        .filter(|(name, _)| !apart(name))
+        .filter_map(|(name, wanted)| {
+            let there = live.properties.get(name).filter(|v| !v.is_null());
+            let default = kind.and_then(|k| k.properties["properties"].get(name)?.get("default"));
+            let unordered = kind.is_none_or(|k| k.unordered.contains(name));
+            let mut forms = there.into_iter().chain(live.other_forms.get(name).into_iter().flatten());
+            match there {
+                _ if forms.any(|form| equal(wanted, form, None, unordered)) => None,
+                None if wanted.is_null() => None,
+                Some(there) if wanted.is_null() => (Some(there) != default).then(|| format!("`{name}` is still {}", shown(there))),
+                None if wanted.as_array().is_some_and(Vec::is_empty) || wanted.as_object().is_some_and(|o| o.is_empty()) => None,
+                None => Some(format!("`{name}` is not set, and {} was wanted", shown(wanted))),
+                Some(there) => Some(format!("`{name}` is {}, and {} was wanted", shown(there), shown(wanted))),
+            }
+        })
+        .collect()
 }
 
 /// Puts secrets in, and sensitive outputs of other resources, read from their servers just now. The result is sent and never kept.

@@ -15,6 +15,7 @@ use crate::{
         Library, ResourceServer,
         binding::{Binding, Verb, library, parse::parse, prove::Level},
     },
+    ui::lines::count,
 };
 
 /// One binding in a list.
@@ -46,7 +47,7 @@ pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
             app.bindings().problems().iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d.clone()) }));
             let rows = rows(app).await;
             out.data(&rows, || {
-                let cells = rows.iter().map(|r| vec![r.name.clone(), r.title.clone(), r.types.join(", "), r.servers.join(", ")]);
+                let cells = rows.iter().map(|r| vec![r.name.clone(), r.title.clone(), r.types.len().to_string(), r.servers.join(", ")]);
                 out.table(&["name", "title", "types", "used for"], cells.collect())
             });
             Ok(DONE)
@@ -89,7 +90,7 @@ pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
         }
         BindingsCommand::Lint { files } => {
             let checked = lint(app, files)?;
-            out.data(&json!({ "checked": checked }), || format!("{checked} bindings, nothing wrong\n"));
+            out.data(&json!({ "checked": checked }), || format!("{}, nothing wrong\n", count(checked, "binding", "bindings")));
             Ok(DONE)
         }
     }
@@ -177,6 +178,7 @@ fn types(binding: &Binding) -> Vec<TypeRow> {
         };
         let mut cannot = reasons("refuses", &limits.refused);
         cannot.extend(reasons("leaves out", &limits.without));
+        cannot.extend(reasons("may not bring", &limits.doubtful));
         cannot.extend(reasons("cannot", &limits.missing));
         let replaces = !limits.missing.contains_key("update");
         TypeRow {
@@ -188,7 +190,15 @@ fn types(binding: &Binding) -> Vec<TypeRow> {
             cannot,
         }
     };
-    binding.types.iter().map(|(kind, bound)| row(kind, bound)).collect()
+    let absent = binding.absent.values().map(|def| TypeRow {
+        kind: def.kind.to_string(),
+        create: "-".to_owned(),
+        read: "-".to_owned(),
+        update: "-".to_owned(),
+        delete: "-".to_owned(),
+        cannot: def.limits.missing.values().take(1).map(|reason| format!("is not to be had: {reason}")).collect(),
+    });
+    binding.types.iter().map(|(kind, bound)| row(kind, bound)).chain(absent).collect()
 }
 
 /// How many bindings were found good, or everything that is wrong.

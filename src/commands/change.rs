@@ -95,10 +95,19 @@ pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
     Ok(if args.exit_code && !review.plan.is_empty() { CHANGES } else { DONE })
 }
 
+/// Whether a JSON file is a template: a saved plan is JSON too, and says its resources elsewhere.
+fn holds_resources(path: &Path) -> bool {
+    let value: Option<Value> = crate::template::file::read_file(path).ok().and_then(|text| serde_json::from_str(&text).ok());
+    value.is_some_and(|v| v.get("resources").is_some() && v.get("plan").is_none())
+}
+
 /// `swell apply`.
 pub async fn apply(app: &App, args: &ApplyArgs) -> Exit {
     let options = run_options(&args.run);
-    let saved = |s: &&str| s.ends_with(".json") || (Path::new(s).is_file() && !is_template(Path::new(s)));
+    let saved = |s: &&str| match Path::new(s) {
+        path if s.ends_with(".json") => !holds_resources(path),
+        path => path.is_file() && !is_template(path),
+    };
     if let Some(file) = args.subject.as_deref().filter(saved) {
         return apply_saved(app, Path::new(file), options).await;
     }

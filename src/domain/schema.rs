@@ -57,6 +57,8 @@ pub struct Limits {
     pub refused: BTreeMap<String, String>,
     /// Top-level properties that the server cannot set and that a resource can do without: left out, with a warning that says why.
     pub without: BTreeMap<String, String>,
+    /// Top-level properties that the server is known to take without doing anything, with the reason: said in the review, and read back.
+    pub doubtful: BTreeMap<String, String>,
     /// Verbs (`create`, `update`, `delete`) that the server does not have, with the reason.
     pub missing: BTreeMap<String, String>,
 }

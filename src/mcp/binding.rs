@@ -64,10 +64,14 @@ pub struct Binding {
     pub digest: String,
     /// The tools that a server must offer, all of them, for the binding to be about it.
     pub tools: Vec<String>,
+    /// What the descriptions of some of them must say.
+    pub says: Vec<(String, regex::Regex)>,
     /// Says what the server manages.
     pub identity: Probe,
     /// The types.
     pub types: BTreeMap<ResourceType, TypeBinding>,
+    /// Types that one might look for and that the server does not have: a plan says why.
+    pub absent: BTreeMap<ResourceType, TypeDef>,
     /// What is odd about it and no error.
     pub warnings: Vec<Diagnostic>,
 }
@@ -241,6 +245,8 @@ pub struct ObjectMap {
     pub revision: Option<Expression>,
     /// The properties.
     pub properties: Vec<(String, Shape)>,
+    /// Lists of other ways to write a property that mean the same.
+    pub other_forms: Vec<(String, Shape)>,
     /// The outputs.
     pub outputs: Vec<(String, Shape)>,
     /// Holds while it is going away.

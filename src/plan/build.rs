@@ -209,6 +209,7 @@ impl Builder<'_> {
             substituted,
             recorded: Some((&old.desired, &old.sent)),
             live: &live.properties,
+            other_forms: &live.other_forms,
             ignore: &resource.lifecycle.ignore_changes,
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());

@@ -1,5 +1,7 @@
 //! Refreshed against desired, property by property. Pure.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Change, Shown};
@@ -20,6 +22,8 @@ pub struct Sides<'a> {
     pub recorded: Option<(&'a Properties, &'a Properties)>,
     /// The properties as they are now.
     pub live: &'a Properties,
+    /// Other ways to write them.
+    pub other_forms: &'a BTreeMap<String, Vec<Value>>,
     /// Top-level properties whose difference is no change.
     pub ignore: &'a [String],
 }
@@ -47,7 +51,8 @@ pub fn diff(sides: &Sides<'_>) -> Vec<Change> {
         } else {
             let sent = sides.recorded.and_then(|(_, sent)| sent.get(name)).map(plain);
             let unordered = sides.kind.unordered.iter().any(|u| u == name);
-            before.is_some_and(|live| equal(&plain(expression), live, sent.as_ref(), unordered))
+            let forms = before.into_iter().chain(sides.other_forms.get(name).into_iter().flatten());
+            forms.into_iter().any(|live| equal(&plain(expression), live, sent.as_ref(), unordered))
         };
         if !same {
             changes.push(Change {
@@ -215,8 +220,15 @@ mod tests {
             substituted: &substituted,
             recorded: recorded.as_ref().map(|r| (r, r)),
             live: &live,
+            other_forms: &BTreeMap::from([("image".to_owned(), vec![json!("sha256:a")])]),
             ignore: &[],
         })
+    }
+
+    #[test]
+    fn another_way_to_write_what_is_there_is_no_change() {
+        assert_eq!(run(json!({"image": "sha256:a"}), None, json!({"image": "a"})), vec![]);
+        assert_eq!(run(json!({"image": "sha256:b"}), None, json!({"image": "a"})).len(), 1);
     }
 
     #[test]

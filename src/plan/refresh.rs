@@ -131,7 +131,11 @@ fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>
     }
     if let Some(snapshot) = snapshot {
         for unsettled in &snapshot.unsettled {
-            all.entry(unsettled.address.clone()).or_default();
+            let told = || {
+                let sent = &unsettled.intended.as_ref()?.sent;
+                servers.get(&unsettled.address.server)?.known_id(&unsettled.address.kind, &unsettled.address.name, sent)
+            };
+            all.entry(unsettled.address.clone()).or_insert_with(told);
         }
         all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
     }

@@ -94,6 +94,13 @@ pub enum Effect {
         /// How many reads say `pending`.
         reads: u32,
     },
+    /// The server says that it was done, and a property is not what was sent.
+    FalseSuccess {
+        /// Top-level property.
+        property: String,
+        /// What it is instead.
+        value: Value,
+    },
     /// The server's process ends.
     Die {
         /// Whether the call is done before.

@@ -62,6 +62,7 @@ pub(crate) fn live(state: &State, object: &Object) -> Option<Live> {
         health: look.health,
         reason: look.reason,
         properties: object.properties.clone(),
+        other_forms: std::collections::BTreeMap::new(),
         outputs,
         revision: Some(object.revision.to_string()),
         created_by: object.created_by.clone(),

@@ -175,6 +175,12 @@ impl<'a> Checker<'a> {
                 self.problems.push(problem);
             } else if let Some(reason) = limits.without.get(name).filter(|_| asks) {
                 self.left_out.entry((name, reason)).or_default().push(address);
+            } else if let Some(reason) = limits.doubtful.get(name).filter(|_| asks) {
+                let detail =
+                    format!("What becomes of `{name}` of `{address}` is read back, and counts as failed if it is not there: {reason}.");
+                let problem = Diagnostic::warning("template::doubtful", "A property may not arrive").address(address);
+                let problem = problem.source(source("may not arrive")).detail(detail);
+                self.problems.push(problem);
             }
         }
     }

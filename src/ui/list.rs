@@ -89,10 +89,33 @@ pub fn schema(server: &ServerName, def: &TypeDef, style: &Style) -> String {
             })
             .collect()
     };
-    text.push_str(&table(&["property", "type", "", "description"], rows(&def.properties), style));
+    for (head, schema) in [("property", &def.properties), ("output", &def.outputs)] {
+        let rows = rows(schema);
+        if !rows.is_empty() {
+            text.push_str(&table(&[head, "type", "", "description"], rows, style));
+            text.push('\n');
+        }
+    }
+    text.push_str(&limits(def, style));
+    text.truncate(text.trim_end().len());
     text.push('\n');
-    text.push_str(&table(&["output", "type", "", "description"], rows(&def.outputs), style));
     text
+}
+
+/// What the server cannot do with a type, with the reasons.
+fn limits(def: &TypeDef, style: &Style) -> String {
+    let l = &def.limits;
+    let all = [("cannot be set", &l.refused), ("is left out", &l.without), ("may not arrive", &l.doubtful)];
+    let mut page = Page::default();
+    for (what, reasons) in all {
+        for (name, reason) in reasons {
+            page.flow(Line::of(Tone::Warn, &format!("{name} {what}: {}", visible(reason))), style, 2);
+        }
+    }
+    for (verb, reason) in l.missing.iter().filter(|(verb, _)| *verb == "create" || l.missing.get("create") != l.missing.get(*verb)) {
+        page.flow(Line::of(Tone::Warn, &format!("cannot {verb}: {}", visible(reason))), style, 2);
+    }
+    page.render(style)
 }
 
 /// A pattern with its parameters.

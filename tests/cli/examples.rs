@@ -26,6 +26,19 @@ fn production_app() {
 }
 
 #[test]
+fn a_template_in_json_is_no_saved_plan() {
+    let env = TestEnv::new();
+    let file = repository("examples/production-app.json");
+    env.swell_all(&[&["apply", text(&file)], &YES]).ok();
+    env.settled("production-app");
+}
+
+#[test]
+fn three_systems() {
+    round_trip("three-systems", &["-f", text(&repository("examples/three-systems.yaml"))]);
+}
+
+#[test]
 fn load_balanced_web_app() {
     round_trip("shop-deployment", &["-f", text(&repository("examples/load-balanced-web-app.yaml"))]);
 }

@@ -101,3 +101,34 @@ async fn the_same_inputs_give_the_same_bytes() {
     assert_eq!(one.plan.bytes(), two.plan.bytes());
     assert_eq!(one.digest, two.digest);
 }
+
+#[tokio::test]
+async fn a_success_whose_properties_did_not_arrive_has_failed() {
+    let bench = Bench::new().await;
+    let backend = |servers: serde_json::Value| {
+        bench.template(json!([
+            {"server": "opnsense", "type": "haproxy:backend", "name": "web", "properties": {"servers": servers}},
+            {"server": "opnsense", "type": "haproxy:frontend", "name": "in", "properties": {"backend": "${opnsense:haproxy:backend:web.name}"}},
+        ]))
+    };
+    bench.fault(json!({"server": "opnsense", "tool": "create", "name": "web", "times": 1, "effect": "false_success", "property": "servers", "value": []}));
+    let summary = bench.apply(backend(json!(["10.0.0.9:80"]))).await.unwrap();
+    let (failed, why) = summary.failed.first().map(|f| (f.address.to_string(), f.reason.clone().unwrap_or_default())).unwrap();
+    assert_eq!(failed, "opnsense:haproxy:backend:web");
+    assert!(why.contains(r#"`servers` is [], and ["10.0.0.9:80"] was wanted"#), "{why}");
+    // What needs it was not made, what is there is recorded, and planning again brings the rest.
+    assert_eq!(summary.skipped.len(), 1);
+    let review = bench.plan(backend(json!(["10.0.0.9:80"]))).await.unwrap();
+    assert_eq!(steps(&review.plan), ["update opnsense:haproxy:backend:web", "create opnsense:haproxy:frontend:in"]);
+    bench.done(backend(json!(["10.0.0.9:80"]))).await;
+    bench.settled(backend(json!(["10.0.0.9:80"]))).await;
+    // An update too.
+    bench.fault(json!({"server": "opnsense", "tool": "update", "name": "web", "times": 1, "effect": "false_success", "property": "balance", "value": "source"}));
+    let changed = bench.template(json!([
+        {"server": "opnsense", "type": "haproxy:backend", "name": "web", "properties": {"servers": ["10.0.0.9:80"], "balance": "leastconn"}},
+        {"server": "opnsense", "type": "haproxy:frontend", "name": "in", "properties": {"backend": "web"}},
+    ]));
+    let summary = bench.apply(changed).await.unwrap();
+    assert_eq!(summary.failed.len(), 1, "{summary:?}");
+    bench.sound().await;
+}

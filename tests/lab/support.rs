@@ -11,7 +11,7 @@ use swell::{
     mcp::{AnyServer, CallControl, ConnectOptions, Connection, Endpoint, Key, Library, Live, ResourceServer, Status, process::ProcessSpec},
 };
 
-use crate::support::env::TestEnv;
+use crate::support::env::{Checked, TestEnv};
 
 /// How a server of the lab is started.
 #[derive(Debug, Clone, Deserialize)]
@@ -86,6 +86,15 @@ pub fn home_with(servers: &[(&str, &LabServer)]) -> TestEnv {
     let entries: String = servers.iter().map(|(name, server)| server.entry(name)).collect();
     env.configure(&format!("sandbox = false\n{entries}"));
     env
+}
+
+/// What a command said, on both streams and wherever its lines were broken, must hold all of these.
+#[track_caller]
+pub fn tells(ran: &Checked, words: &[&str]) {
+    let said = format!("{}\n{}", ran.stdout, ran.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in words {
+        assert!(said.contains(wanted), "does not say `{wanted}`: {said}");
+    }
 }
 
 /// Creates one and waits until it is ready.

@@ -28,21 +28,30 @@ pub(super) fn install(env: &mut Environment<'static>) {
         Ok(map(&from)?.iter().map(|(k, v)| format!("{k}{joiner}{}", shown(v))).collect())
     });
     env.add_filter("groups", |text: String, pattern: String| -> Result<Data, Error> {
-        let regex = regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?;
+        let regex = regex(&pattern)?;
         Ok(regex.captures(&text).map_or(Data::from(()), |found| {
             let named = regex.capture_names().flatten().filter_map(|n| Some((n.to_owned(), Value::String(found.name(n)?.as_str().into()))));
             data(&Value::Object(named.collect()))
         }))
     });
-    env.add_filter("matches", |text: String, pattern: String| -> Result<bool, Error> {
-        Ok(regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?.is_match(&text))
-    });
+    env.add_filter("matches", |text: String, pattern: String| -> Result<bool, Error> { Ok(regex(&pattern)?.is_match(&text)) });
     env.add_filter("replaced", |text: String, pattern: String, with: String| -> Result<String, Error> {
-        Ok(regex::Regex::new(&pattern).map_err(|e| refuse(e.to_string()))?.replace_all(&text, with.as_str()).into_owned())
+        Ok(regex(&pattern)?.replace_all(&text, with.as_str()).into_owned())
     });
     env.add_filter("quote", |text: String| quote(&text));
     env.add_filter("command", |words: Data| -> Result<String, Error> {
         Ok(command(&serde_json::to_value(&words).map_err(|e| refuse(e.to_string()))?))
+    });
+    env.add_filter("sql_text", |text: String| sql_text(&text));
+    env.add_filter("sql_name", |name: Data| -> Result<String, Error> {
+        match serde_json::to_value(&name).map_err(|e| refuse(e.to_string()))? {
+            Value::String(name) => sql_name(&name),
+            Value::Array(parts) if !parts.is_empty() => {
+                let parts: Result<Vec<String>, Error> = parts.iter().map(|p| sql_name(p.as_str().unwrap_or_default())).collect();
+                Ok(parts?.join("."))
+            }
+            _ => Err(refuse("it is no name and no list of names".into())),
+        }
     });
     env.add_filter("base64", |text: String| STANDARD.encode(text));
     env.add_filter("unbase64", |text: String| -> Result<String, Error> {
@@ -64,6 +73,12 @@ fn fits(wanted: &str, name: &str) -> bool {
         Some(prefix) => name.starts_with(prefix),
         None => wanted == name,
     }
+}
+
+fn regex(pattern: &str) -> Result<regex::Regex, Error> {
+    // Its words take several lines, and the last one says what is wrong.
+    let why = |e: regex::Error| e.to_string().lines().last().unwrap_or_default().to_owned();
+    regex::Regex::new(pattern).map_err(|e| refuse(format!("`{pattern}` is no regular expression: {}", why(e))))
 }
 
 fn refuse(why: String) -> Error {
@@ -91,6 +106,26 @@ pub(super) fn quote(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r#"'"'"'"#)) }
 }
 
+/// The longest identifier of PostgreSQL, in bytes; it cuts a longer one without a word.
+const SQL_NAME: usize = 63;
+
+/// A text as an SQL literal. With a backslash it is written as an escape string, which means the same in every setting of the server.
+pub(super) fn sql_text(text: &str) -> Result<String, Error> {
+    if text.contains('\0') {
+        return Err(refuse("a text with a zero byte cannot stand in SQL".into()));
+    }
+    let text = text.replace('\'', "''");
+    Ok(if text.contains('\\') { format!(" E'{}'", text.replace('\\', "\\\\")) } else { format!("'{text}'") })
+}
+
+/// A name as a quoted SQL identifier.
+pub(super) fn sql_name(name: &str) -> Result<String, Error> {
+    if name.is_empty() || name.len() > SQL_NAME || name.contains('\0') {
+        return Err(refuse(format!("an SQL name has 1 to {SQL_NAME} bytes and no zero byte")));
+    }
+    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
+}
+
 /// A command line of words; lists within it are more words, maps are JSON, nothing is no word.
 pub(super) fn command(words: &Value) -> String {
     fn put(value: &Value, out: &mut Vec<String>) {
@@ -115,6 +150,17 @@ mod tests {
     fn words_survive_a_posix_splitter() {
         let words = json!(["aws", "ec2", ["--tag", "it's $HOME; rm -rf / `x`"], null, {"a": [1]}, ""]);
         assert_eq!(command(&words), r#"aws ec2 --tag 'it'"'"'s $HOME; rm -rf / `x`' '{"a":[1]}' ''"#);
+    }
+
+    #[test]
+    fn nothing_breaks_out_of_sql_quotes() {
+        let literal = |t: &str| sql_text(t).unwrap();
+        assert_eq!(literal("it's; DROP TABLE x --"), "'it''s; DROP TABLE x --'");
+        assert_eq!(literal(r"\'; DROP TABLE x --"), r" E'\\''; DROP TABLE x --'");
+        assert_eq!(literal("$$ $do$ {{ x }} %s"), "'$$ $do$ {{ x }} %s'");
+        assert_eq!(sql_name(r#"a"; DROP ROLE "b"#).unwrap(), r#""a""; DROP ROLE ""b""#);
+        assert_eq!(sql_name("Ünder Score").unwrap(), "\"Ünder Score\"");
+        assert!(sql_text("a\0b").is_err() && sql_name("a\0").is_err() && sql_name("").is_err() && sql_name(&"x".repeat(64)).is_err());
     }
 
     #[test]

@@ -85,7 +85,11 @@ impl Library {
 }
 
 fn missing(binding: &Binding, tools: &[Tool]) -> Vec<String> {
-    binding.tools.iter().filter(|wanted| !tools.iter().any(|t| t.name.as_str() == **wanted)).cloned().collect()
+    let offered = |wanted: &String| {
+        let described = |t: &Tool| binding.says.iter().all(|(tool, says)| tool != wanted || says.is_match(&t.summary()));
+        tools.iter().any(|t| t.name.as_str() == *wanted && described(t))
+    };
+    binding.tools.iter().filter(|wanted| !offered(wanted)).cloned().collect()
 }
 
 fn stem(path: &std::path::Path) -> Option<String> {

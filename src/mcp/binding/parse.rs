@@ -20,7 +20,7 @@ mod calls;
 mod types;
 
 const TOP: [&str; 7] = ["binding", "title", "description", "match", "identity", "errors", "types"];
-const TYPE: [&str; 22] = [
+const TYPE: [&str; 24] = [
     "description",
     "properties",
     "required",
@@ -35,6 +35,8 @@ const TYPE: [&str; 22] = [
     "unreadable",
     "refused",
     "without",
+    "doubtful",
+    "missing",
     "errors",
     "read",
     "find",
@@ -82,7 +84,7 @@ impl Parser<'_> {
         }
         let title = self.reader.need(root, "title").and_then(|n| self.reader.text(n));
         let tools = self.reader.need(root, "match").map(|m| {
-            self.reader.map(m, &["tools"]);
+            self.reader.map(m, &["tools", "says"]);
             self.reader.need(m, "tools").map(|t| self.reader.texts(t)).unwrap_or_default()
         });
         if let Some((node, true)) = root.get("match").map(|n| (n, tools.as_ref().is_none_or(Vec::is_empty))) {
@@ -94,11 +96,17 @@ impl Parser<'_> {
                 "`match` must name at least one tool.",
             );
         }
+        let says = root.get("match").and_then(|m| m.get("says")).map(|n| self.says(n)).unwrap_or_default();
         let errors: Arc<[ErrorRule]> = self.errors(root, &[]);
         let identity = self.reader.need(root, "identity").and_then(|n| self.probe(n, &errors));
-        let mut types = BTreeMap::new();
+        let (mut types, mut absent) = (BTreeMap::new(), BTreeMap::new());
         for entry in root.get("types").map(Node::entries).unwrap_or_default() {
             match ResourceType::new(&entry.key) {
+                Ok(kind) if entry.value.get("missing").is_some() => {
+                    if let Some(def) = self.absent(kind.clone(), &entry.value) {
+                        absent.insert(kind, def);
+                    }
+                }
                 Ok(kind) => {
                     if let Some(bound) = self.bound(kind.clone(), &entry.value, &errors) {
                         types.insert(kind, bound);
@@ -119,10 +127,17 @@ impl Parser<'_> {
             text: text.into(),
             digest: Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
             tools: tools?,
+            says,
             identity: identity?,
             types,
+            absent,
             warnings: Vec::new(),
         })
+    }
+
+    /// What the descriptions of tools must say, where a name alone would fit too many servers.
+    fn says(&mut self, node: &Node) -> Vec<(String, regex::Regex)> {
+        node.entries().iter().filter_map(|e| Some((e.key.clone(), self.reader.regex(&e.value)?))).collect()
     }
 
     /// A binding is picked by `match`, so what it calls must stand there: else it would be picked for a server that cannot do it.

@@ -48,7 +48,7 @@ impl BoundServer {
         let tools = self.tools().await?;
         let tool = tools.get(call.tool.as_str()).ok_or_else(|| self.not_sent(call.span, "the server no longer offers this tool"))?;
         check_arguments(tool, &arguments).map_err(|reason| self.not_sent(call.span, &reason))?;
-        let done = self.send(call, arguments, control).await?;
+        let done = self.send(call, arguments, scope, control).await?;
         if let Some(wait) = &call.wait {
             return self.wait(call, wait, scope, &done, control).await.map(Some);
         }
@@ -61,6 +61,7 @@ impl BoundServer {
         Ok(done.unwrap_or(Performed { result: Value::Null, text: String::new() }))
     }
 
+<<<<<<< HEAD
     async fn send(&self, call: &Call, arguments: Properties, control: &CallControl) -> Result<Performed, CallError> {
         let answer = self.connection().call(&call.tool, arguments, call.effect, control).await;
         self.judge(call, answer)
@@ -69,6 +70,10 @@ impl BoundServer {
     /// What an answer comes to, as the binding sees it.
     pub(super) fn judge(&self, call: &Call, answer: Result<Reply, CallError>) -> Result<Performed, CallError> {
         let reply = match answer {
+=======
+    async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
+        let reply = match self.connection().call(&call.tool, arguments, call.effect, control).await {
+>>>>>>> main
             Ok(reply) => reply,
             Err(CallError::Refused { server, tool, class, message }) => {
                 let (class, message) = classify(&call.errors, class, message);
@@ -81,7 +86,7 @@ impl BoundServer {
             Err(undecoded) => return Err(self.undecoded(call, &reply, &undecoded)),
         };
         if let Some(success) = &call.success {
-            let scope = Scope::default().with("result", result.clone()).with("text", reply.text.clone());
+            let scope = scope.clone().with("result", result.clone()).with("text", reply.text.clone());
             let holds = success.holds(&scope).map_err(|w| self.lie(call, w.span, &w.reason))?;
             if !holds {
                 let (class, message) = classify(&call.errors, Refusal::Other, clean(reply.text.trim(), 4000));

@@ -49,7 +49,8 @@ pub struct BoundServer {
 impl BoundServer {
     /// Puts a binding in front of a connection. Nothing is sent yet.
     pub fn new(connection: Arc<Connection>, binding: Arc<Binding>) -> Self {
-        let types = binding.types.iter().map(|(kind, bound)| (kind.clone(), bound.def.clone())).collect();
+        let types = binding.types.values().map(|bound| &bound.def).chain(binding.absent.values());
+        let types = types.map(|def| (def.kind.clone(), def.clone())).collect();
         Self { connection, binding, tools: Mutex::new(None), types: Arc::new(types) }
     }
 
@@ -142,6 +143,9 @@ impl ResourceServer for BoundServer {
     }
 
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError> {
+        if self.binding.absent.contains_key(&key.kind) {
+            return Ok(None);
+        }
         Ok(self.look(self.bound(&key.kind)?, key).await?.map(|seen| seen.live))
     }
 
@@ -177,7 +181,8 @@ impl ResourceServer for BoundServer {
     fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
         let bound = self.binding.types.get(kind)?;
         let scope = Self::scope(&Key { kind: kind.clone(), name: name.clone(), id: None }).with("properties", sent(&bound.def, properties));
-        bound.create.known_id(&scope)
+        // What still holds a reference is not known yet.
+        bound.create.known_id(&scope).filter(|id| !id.is_empty() && !id.contains("${"))
     }
 
     async fn create(

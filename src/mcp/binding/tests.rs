@@ -20,7 +20,11 @@ use crate::{
     template::Span,
 };
 
+mod files;
+
 mod kubectl;
+
+mod opnsense;
 
 const DOCKER_021: &str = include_str!("../../../tests/fixtures/bindings/docker-0.2.1.json");
 const DOCKER_030: &str = include_str!("../../../tests/fixtures/bindings/docker-0.3.0.json");

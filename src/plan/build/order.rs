@@ -6,6 +6,7 @@ use super::{Builder, SecretStatus};
 use crate::{
     diagnostic::Diagnostic,
     domain::{Action, Address, graph::Graph},
+    mcp::Types,
     plan::{FORMAT, Plan, Step, Undo},
     template::link::dependencies,
 };
@@ -53,7 +54,7 @@ impl Builder<'_> {
             request: self.inputs.request,
             base: self.inputs.snapshot.map_or(0, |s| s.number),
             targets: servers.iter().filter_map(|s| self.inputs.observed.targets.get(s).cloned()).collect(),
-            undo: steps.iter().map(undo).collect(),
+            undo: steps.iter().map(|step| undo(step, &self.inputs.observed.types)).collect(),
             steps,
             edges,
             waves,
@@ -125,8 +126,12 @@ impl Builder<'_> {
     }
 }
 
-fn undo(step: &Step) -> Undo {
+fn undo(step: &Step, types: &Types) -> Undo {
+    let kind = types.get(&step.address.server).and_then(|table| table.get(&step.address.kind));
+    let lacks = |verb: &str| kind.is_some_and(|k| k.limits.missing.contains_key(verb));
     match step.action {
+        Action::Create if lacks("delete") => Undo::Not("its server cannot delete it".into()),
+        Action::Delete if lacks("create") => Undo::Not("its server cannot make it".into()),
         Action::Create if step.replace.is_some() => Undo::By(Action::Replace),
         Action::Create => Undo::By(Action::Delete),
         Action::Update => Undo::By(Action::Update),

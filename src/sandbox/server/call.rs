@@ -123,6 +123,13 @@ impl SandboxServer {
                         self.slow_down(value, *reads);
                     }
                 }
+                Effect::FalseSuccess { property, value } => {
+                    if let Some(live) = result.as_mut().ok().and_then(|r| r.get_mut("resource")) {
+                        let text = |key: &str| live[key].as_str().unwrap_or_default().to_owned();
+                        self.drift(&text("type"), &text("name"), property, value);
+                        live["properties"][property.as_str()] = value.clone();
+                    }
+                }
                 Effect::PoisonedText { text } => match &mut result {
                     Ok(value) => poison(value, text),
                     Err(problem) => problem.message = text.clone(),

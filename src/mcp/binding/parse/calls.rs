@@ -94,7 +94,8 @@ impl Parser<'_> {
         let result = node.get("result").map(|n| self.reader.steps(n)).unwrap_or_default();
         let success = self.reader.optional(node, "success", Style::Condition);
         if let Some(e) = &success {
-            self.variables(e, &["result", "text"], &[]);
+            let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
+            self.variables(e, &known, &[]);
         }
         let errors = self.errors(node, errors);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);

@@ -17,10 +17,31 @@ use crate::{
     yaml::{Kind, Node},
 };
 
-const OBJECT: [&str; 11] =
-    ["id", "name", "created_by", "revision", "properties", "outputs", "deleting", "failed", "ready", "healthy", "reason"];
+const OBJECT: [&str; 12] =
+    ["id", "name", "created_by", "revision", "properties", "other_forms", "outputs", "deleting", "failed", "ready", "healthy", "reason"];
 
 impl Parser<'_> {
+    /// A type that the server does not have at all, with the reason.
+    pub(super) fn absent(&mut self, kind: ResourceType, node: &Node) -> Option<TypeDef> {
+        self.reader.map(node, &["missing", "description"]);
+        let reason = self.reader.optional_text(node, "missing")?;
+        let missing = ["create", "update", "delete"].map(|verb| (verb.to_owned(), reason.clone())).into();
+        Some(TypeDef {
+            kind,
+            description: self.reader.optional_text(node, "description").unwrap_or_else(|| format!("Not to be had: {reason}.")),
+            properties: json!({"type": "object"}),
+            outputs: json!({"type": "object"}),
+            force_replace: Vec::new(),
+            sensitive: Vec::new(),
+            holds_data: false,
+            findable: true,
+            many_per_name: false,
+            ready_timeout: 0,
+            unordered: Vec::new(),
+            limits: Limits { missing, ..Limits::default() },
+        })
+    }
+
     pub(super) fn object(&mut self, node: &Node, also: &[String]) -> Option<ObjectMap> {
         self.reader.map(node, &OBJECT);
         let mut about = vec!["item", "result", "name", "id", "type"];
@@ -36,7 +57,7 @@ impl Parser<'_> {
         for key in ["id", "name"] {
             self.reader.need(node, key);
         }
-        let [properties, outputs] = ["properties", "outputs"].map(|key| {
+        let [properties, other_forms, outputs] = ["properties", "other_forms", "outputs"].map(|key| {
             let mut all = Vec::new();
             for entry in node.get(key).map(Node::entries).unwrap_or_default() {
                 if let Some(shape) = self.reader.shape(&entry.value) {
@@ -50,7 +71,20 @@ impl Parser<'_> {
             }
             all
         });
-        Some(ObjectMap { id: id?, name: name?, created_by, revision, properties, outputs, deleting, failed, ready, healthy, reason })
+        Some(ObjectMap {
+            id: id?,
+            name: name?,
+            created_by,
+            revision,
+            properties,
+            other_forms,
+            outputs,
+            deleting,
+            failed,
+            ready,
+            healthy,
+            reason,
+        })
     }
 
     pub(super) fn diagnose(&mut self, node: &Node, errors: &[ErrorRule]) -> Vec<Diagnose> {
@@ -113,6 +147,7 @@ impl Parser<'_> {
         limits.unreadable = list(self, "unreadable");
         limits.refused = reasons(self, "refused");
         limits.without = reasons(self, "without");
+        limits.doubtful = reasons(self, "doubtful");
         for name in required.iter().filter(|n| !names.contains(n)) {
             self.unknown_property(name, node.get("required").map_or(node.span, |n| n.span), &names);
         }
@@ -155,7 +190,12 @@ impl Parser<'_> {
             let part = node.get("object").and_then(|o| o.get(key))?;
             part.entries().iter().find(|e| e.key == name).map(|e| e.key_span)
         };
-        for (key, given, known) in [("properties", &object.properties, &properties), ("outputs", &object.outputs, &outputs)] {
+        let all = [
+            ("properties", &object.properties, &properties),
+            ("other_forms", &object.other_forms, &properties),
+            ("outputs", &object.outputs, &outputs),
+        ];
+        for (key, given, known) in all {
             for (name, _) in given.iter().filter(|(n, _)| !known.contains(n)) {
                 self.unknown_property(name, at(key, name).unwrap_or(node.span), known);
             }

@@ -6,7 +6,7 @@ use super::BoundServer;
 use crate::{
     domain::{Properties, ResourceType, TypeDef},
     mcp::{
-        CallControl, CallError, Key, Live,
+        CallControl, CallError, Effect, Key, Live,
         binding::{Call, TypeBinding, Verb, expression::Scope},
     },
 };
@@ -30,16 +30,15 @@ impl BoundServer {
                 reason: format!("the server cannot do this with a `{kind}`"),
             });
         };
-        let mut results = Vec::new();
-        for (n, call) in calls.iter().enumerate() {
+        let (mut results, mut changed) = (Vec::new(), false);
+        for call in calls {
             let done = self.perform(call, &scope, control).await.map_err(|error| match error {
                 // Something was done already, so it is not true that nothing was sent.
-                CallError::NotSent { reason, .. } if n > 0 && !results.is_empty() => {
-                    self.unknown(call, &format!("an earlier call was carried out; {reason}"))
-                }
+                CallError::NotSent { reason, .. } if changed => self.unknown(call, &format!("an earlier call was carried out; {reason}")),
                 other => other,
             })?;
             if let Some(done) = done {
+                changed |= call.effect != Effect::Read;
                 results.push(done.result.clone());
                 scope = scope.with("results", results.clone()).with("result", done.result);
             }
@@ -70,10 +69,10 @@ impl BoundServer {
 }
 
 impl Verb {
-    /// Its first call.
+    /// The call that does it: the first that is not a look at something.
     pub(super) fn first(&self) -> Option<&Call> {
         match self {
-            Verb::Calls { calls, .. } => calls.first(),
+            Verb::Calls { calls, .. } => calls.iter().find(|c| c.effect != Effect::Read).or(calls.first()),
             Verb::Missing(_) => None,
         }
     }

@@ -187,9 +187,18 @@ impl BoundServer {
             health,
             reason: text(&object.reason)?.map(|r| clean(r.trim(), MAX_REASON)).filter(|r| !r.is_empty()),
             properties: members(&object.properties)?,
+            other_forms: members(&object.other_forms)?.into_iter().map(|(n, v)| (n, listed(v))).collect(),
             outputs: members(&object.outputs)?,
             revision: text(&object.revision)?,
             created_by: text(&object.created_by)?.filter(|k| !k.is_empty()),
         })
+    }
+}
+
+/// A list as it is, and anything else as a list of one.
+fn listed(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        one => vec![one],
     }
 }
