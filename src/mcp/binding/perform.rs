@@ -61,19 +61,14 @@ impl BoundServer {
         Ok(done.unwrap_or(Performed { result: Value::Null, text: String::new() }))
     }
 
-<<<<<<< HEAD
-    async fn send(&self, call: &Call, arguments: Properties, control: &CallControl) -> Result<Performed, CallError> {
+    async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
         let answer = self.connection().call(&call.tool, arguments, call.effect, control).await;
-        self.judge(call, answer)
+        self.judge(call, scope, answer)
     }
 
     /// What an answer comes to, as the binding sees it.
-    pub(super) fn judge(&self, call: &Call, answer: Result<Reply, CallError>) -> Result<Performed, CallError> {
+    pub(super) fn judge(&self, call: &Call, scope: &Scope, answer: Result<Reply, CallError>) -> Result<Performed, CallError> {
         let reply = match answer {
-=======
-    async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
-        let reply = match self.connection().call(&call.tool, arguments, call.effect, control).await {
->>>>>>> main
             Ok(reply) => reply,
             Err(CallError::Refused { server, tool, class, message }) => {
                 let (class, message) = classify(&call.errors, class, message);

@@ -314,7 +314,7 @@ impl<'a> Trial<'a> {
             }
             let Some(answer) = self.raw(call, &scope).await? else { continue };
             let reply = answer.as_ref().ok().cloned();
-            match self.server.judge(call, answer) {
+            match self.server.judge(call, &scope, answer) {
                 Ok(done) => {
                     results.push(done.result.clone());
                     scope = scope.with("results", results.clone()).with("result", done.result);
