@@ -94,7 +94,7 @@ pub mod inspect;
 // Servers: list, discover, review, add.
 pub mod servers;
 
-/// Bindings as an operator makes them: drafted, and proven.
+// Bindings as an operator makes them: drafted, and proven.
 pub mod bindings;
 
 /// One turn of the conversation.

@@ -21,6 +21,7 @@ mod repl {
 
 mod cli {
     mod apply;
+    mod bindings;
     mod commands;
     mod concurrency;
     mod examples;

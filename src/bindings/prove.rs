@@ -15,7 +15,7 @@ use crate::{
         BoundServer, ResourceServer,
         binding::{
             Binding, Verb,
-            prove::{Finding, Level, PREFIX, Proof, Scratch, Trial, clean_up, intended, scratch},
+            prove::{Finding, Level, PATIENCE, PREFIX, Proof, Scratch, Trial, clean_up, intended, scratch},
         },
     },
 };
@@ -107,7 +107,7 @@ pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
     let _running = app.running();
     let bound = BoundServer::new(connection.clone(), binding.clone());
     for one in record.left() {
-        if clean_up(&bound, &one).await.is_ok() {
+        if clean_up(&bound, &one, PATIENCE).await.is_ok() {
             crate::mcp::binding::prove::Watch::gone(&record, &one);
         }
     }
@@ -149,7 +149,7 @@ fn outcome(
 }
 
 fn interrupted(kind: &ResourceType, record: &Record) -> Proof {
-    let finding = Finding { level: Level::Fails, text: "it was stopped in the middle of a call".to_owned(), line: 1 };
+    let finding = Finding { level: Level::Fails, text: "it was stopped in the middle of a call".to_owned(), line: 1, at: Vec::new() };
     Proof { kind: kind.clone(), usable: false, findings: vec![finding], left: record.left(), stopped: true }
 }
 

@@ -114,7 +114,7 @@ fn drafted_text(drafted: &bindings::Drafted) -> String {
 }
 
 fn outcome_text(outcome: &bindings::Outcome) -> String {
-    let mut text = String::new();
+    let mut text = format!("{}\n", outcome.file);
     for proof in &outcome.types {
         text.push_str(&format!("{}: {}\n", proof.kind, if proof.usable { "usable" } else { "not usable" }));
         for finding in &proof.findings {
@@ -123,7 +123,7 @@ fn outcome_text(outcome: &bindings::Outcome) -> String {
                 Level::Written => "written",
                 Level::Fails => "FAILS  ",
             };
-            text.push_str(&format!("  {word} {}:{}  {}\n", outcome.file, finding.line, finding.text));
+            text.push_str(&format!("  {word} line {:<4} {}\n", finding.line, finding.text));
         }
         for left in &proof.left {
             let id = left.id.as_ref().map_or_else(String::new, |i| format!(" (id {i})"));

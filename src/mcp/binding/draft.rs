@@ -69,19 +69,9 @@ pub struct NoDraft {
 /// Drafts a binding by rules.
 pub fn draft(subject: &Subject) -> Result<Draft, NoDraft> {
     let offers = offer::offers(subject.tools);
-    let (groups, left_out) = group::groups(&offers);
-    written(subject, &offers, &groups, left_out, None)
-}
-
-fn written(
-    subject: &Subject,
-    offers: &[offer::Offer],
-    groups: &[group::Group],
-    mut left_out: Vec<LeftOut>,
-    model: Option<&str>,
-) -> Result<Draft, NoDraft> {
+    let (groups, mut left_out) = group::groups(&offers);
     let mut types = Vec::new();
-    for group in groups {
+    for group in &groups {
         match sketch::sketch(group) {
             Ok(sketch) => types.push(sketch),
             Err(reason) => left_out.push(LeftOut { tool: group.create.tool.name.to_string(), reason }),
@@ -89,7 +79,7 @@ fn written(
     }
     types.sort_by(|a, b| a.name.cmp(&b.name));
     types.dedup_by(|a, b| a.name == b.name);
-    let languages = group::languages(offers);
+    let languages = group::languages(&offers);
     if types.is_empty() {
         return Err(NoDraft { languages, left_out, tools: subject.tools.len() });
     }
@@ -99,14 +89,13 @@ fn written(
                 .push(LeftOut { tool, reason: format!("it takes {}; a binding for what it makes is written by hand", language.words()) });
         }
     }
-    let identity = identity(offers);
+    let identity = identity(&offers);
     let frame = render::Frame {
         name: subject.name,
         server: subject.server,
         tools: subject.tools.len(),
         identity: identity.as_deref(),
         left_out: &left_out,
-        model,
     };
     let text = render::render(&frame, &types);
     Ok(Draft { text, types: types.into_iter().map(|t| (t.name, t.doubts)).collect(), left_out })

@@ -26,7 +26,7 @@ mod tests;
 
 pub use edit::line_of;
 pub use sample::{Maker, Round};
-pub use trial::{Trial, clean_up};
+pub use trial::{PATIENCE, Trial, clean_up};
 
 /// What every scratch object is called by first.
 pub const PREFIX: &str = "swell-prove-";
@@ -76,6 +76,9 @@ pub struct Finding {
     pub text: String,
     /// The line of the file that says so.
     pub line: usize,
+    /// The member of the type that says so.
+    #[serde(skip)]
+    pub at: Vec<String>,
 }
 
 /// A scratch object that is still there.

@@ -23,8 +23,6 @@ pub struct Group<'t> {
     pub updates: Vec<Offer<'t>>,
     /// Takes one away.
     pub delete: Option<Offer<'t>>,
-    /// Somebody else than the rules said so.
-    pub assumed: bool,
 }
 
 /// A thing that can be made, and why it becomes no type.
@@ -87,7 +85,6 @@ pub fn groups<'t>(offers: &[Offer<'t>]) -> (Vec<Group<'t>>, Vec<LeftOut>) {
             list,
             updates,
             delete: deletes.first().map(|o| (*o).clone()),
-            assumed: false,
         });
     }
     (groups, left)

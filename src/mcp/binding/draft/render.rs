@@ -13,8 +13,9 @@ use crate::domain::text::clean_line;
 /// The words of a comment that stands at each type until it is proven.
 pub const DRAFTED: &str = "drafted, not proven";
 
-/// What the head of a drafted file says about trials: before the first, and after it.
+/// What the head of a drafted file says about trials before the first.
 pub const UNTRIED: &str = "Nothing of it was tried. What a comment calls not sure, this finds out, and writes it here:";
+/// The same after it.
 pub const TRIED: &str = "What was tried stands at each type. To try it again, or what was not tried yet:";
 
 /// What stands around the types.
@@ -29,19 +30,19 @@ pub struct Frame<'a> {
     pub identity: Option<&'a str>,
     /// What becomes no type, and why.
     pub left_out: &'a [LeftOut],
-    /// Which model had a say.
-    pub model: Option<&'a str>,
 }
 
 /// Writes the file.
 pub fn render(frame: &Frame, types: &[Sketch]) -> String {
     let mut out = String::new();
-    let by =
-        frame.model.map_or_else(|| "by rules alone".to_owned(), |m| format!("by rules, and what the model {} assumed", clean_line(m, 60)));
     comment(
         &mut out,
         0,
-        &format!("Drafted by `swell bindings draft` from the {} tool schemas of `{}`, {by}.", frame.tools, clean_line(frame.server, 80)),
+        &format!(
+            "Drafted by `swell bindings draft` from the {} tool schemas of `{}`, by rules alone.",
+            frame.tools,
+            clean_line(frame.server, 80)
+        ),
     );
     comment(&mut out, 0, UNTRIED);
     comment(&mut out, 0, &format!("    swell bindings prove {}", frame.name));

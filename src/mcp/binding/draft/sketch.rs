@@ -129,9 +129,6 @@ pub fn sketch(group: &Group) -> Result<Sketch, String> {
         notes: Vec::new(),
         doubts: Vec::new(),
     };
-    if group.assumed {
-        composer.notes.push("which tools belong together is assumed by the model; names and arguments were checked".to_owned());
-    }
     if !scope.is_empty() {
         let names = scope.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
         composer.notes.push(format!("{names}: where to look, on all its tools; left to the server's defaults"));

@@ -82,7 +82,11 @@ async fn once(fake: &Fake, text: &str, name: &str) -> (String, Proof) {
     let binding = parse("x", "x.yaml", text).unwrap();
     let kind = binding.types.keys().next().unwrap().clone();
     let scratch = scratch(&binding.types[&kind], &name.parse().unwrap(), &Properties::new(), None).unwrap();
-    let (text, proof) = Trial::new(&connection, ("x", "x.yaml", text), &kind, &scratch, &Nobody).unwrap().run().await;
+    let (text, proof) = Trial::new(&connection, ("x", "x.yaml", text), &kind, &scratch, &Nobody)
+        .unwrap()
+        .patience(std::time::Duration::from_millis(60))
+        .run()
+        .await;
     parse("x", "x.yaml", &text).unwrap();
     (text, proof)
 }

@@ -24,9 +24,9 @@ mod stages;
 /// Comments that belong to a trial.
 const KINDS: [&str; 4] = ["status:", "not sure:", "holds:", "fails:"];
 
-/// How often it is looked whether something is gone, and the first pause: some servers take their time.
-const LOOKS: u32 = 7;
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long it is waited until something is gone, and the first pause: some servers take their time.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a verb gave.
 struct Done {
@@ -80,6 +80,7 @@ pub struct Trial<'a> {
     yes: Option<Reply>,
     /// The last read that showed it.
     last_read: Option<Reply>,
+    patience: Duration,
 }
 
 impl<'a> Trial<'a> {
@@ -109,7 +110,14 @@ impl<'a> Trial<'a> {
             doubles: Vec::new(),
             yes: None,
             last_read: None,
+            patience: PATIENCE,
         })
+    }
+
+    /// Waits only so long until something is gone.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// Carries it out. What comes back is the file as it should be, and what was found out.
@@ -134,6 +142,12 @@ impl<'a> Trial<'a> {
         let same = usable && self.findings.iter().all(|f| f.level == Level::Holds) && self.was_proven();
         if self.kept && !same {
             self.sign(usable);
+        }
+        // The lines as they are now that everything is written.
+        for n in 0..self.findings.len() {
+            let at = self.findings[n].at.clone();
+            let path: Vec<&str> = at.iter().map(String::as_str).collect();
+            self.findings[n].line = edit::line_of(&self.text, &self.path(&path));
         }
         let kind = self.kind.clone();
         (self.text, Proof { kind, usable, findings: self.findings, left, stopped })
@@ -191,8 +205,8 @@ impl<'a> Trial<'a> {
     }
 
     fn note(&mut self, level: Level, at: &[&str], text: impl Into<String>) {
-        let line = edit::line_of(&self.text, &self.path(at));
-        self.findings.push(Finding { level, text: text.into(), line });
+        let at = at.iter().map(|s| (*s).to_owned()).collect();
+        self.findings.push(Finding { level, text: text.into(), line: 1, at });
     }
 
     fn holds(&mut self, at: &[&str], text: impl Into<String>) {
@@ -369,7 +383,7 @@ impl<'a> Trial<'a> {
                     self.watch.gone(&one);
                     left.push(one);
                 }
-                true if clean_up(&self.server, &one).await.is_err() => left.push(one),
+                true if clean_up(&self.server, &one, self.patience).await.is_err() => left.push(one),
                 _ => self.watch.gone(&one),
             }
         }
@@ -378,24 +392,22 @@ impl<'a> Trial<'a> {
 }
 
 /// Takes away what a trial left behind. The error says why it is still there.
-pub async fn clean_up(server: &BoundServer, left: &Left) -> Result<(), String> {
+pub async fn clean_up(server: &BoundServer, left: &Left, patience: Duration) -> Result<(), String> {
     let key = Key { kind: left.kind.clone(), name: left.name.clone(), id: left.id.clone() };
     match server.delete(&key, &CallControl::read()).await {
         Ok(()) => {}
         Err(e) if e.is_not_found() => return Ok(()),
         Err(e) => return Err(e.message().to_owned()),
     }
-    let mut pause = PAUSE;
-    for _ in 0..LOOKS {
-        match server.read(&key).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(_)) => {}
-            Err(e) => return Err(e.message().to_owned()),
+    let (deadline, mut pause) = (tokio::time::Instant::now() + patience, PAUSE);
+    while server.read(&key).await.map_err(|e| e.message().to_owned())?.is_some() {
+        if tokio::time::Instant::now() >= deadline {
+            return Err("the server says that it was deleted, and it is still there".to_owned());
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    Err("the server says that it was deleted, and it is still there".to_owned())
+    Ok(())
 }
 
 /// Only for [`Wanted`]: what is there now.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Done, LOOKS, Not, PAUSE, Trial, Which, infer, wanted};
+use super::{Done, Not, PAUSE, Trial, Which, infer, wanted};
 use crate::{
     domain::text::clean_line,
     mcp::{
@@ -510,12 +510,8 @@ impl Trial<'_> {
             }
             Err(other) => return Err(other),
         }
-        let mut pause = PAUSE;
-        for _ in 0..LOOKS {
-            let there = matches!(self.read_raw(Some(&id)).await, Some(Ok(reply)) if infer::mentions(&reply, self.scratch, None) && matches!(self.seen(Some(&id)).await, Ok(Some(_))));
-            if !there {
-                break;
-            }
+        let (deadline, mut pause) = (tokio::time::Instant::now() + self.patience, PAUSE);
+        while tokio::time::Instant::now() < deadline && matches!(self.seen(Some(&id)).await, Ok(Some(_))) {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
