@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use self::change::sent;
+pub(super) use self::change::sent;
 use super::{
     Binding, TypeBinding,
     expression::{Scope, Wrong},

@@ -28,9 +28,9 @@ const MAX_OBJECTS: usize = 100_000;
 const MAX_REASON: usize = 1000;
 
 /// An object: what it means, and what it was read from.
-pub(super) struct Seen {
-    pub(super) live: Live,
-    pub(super) item: Value,
+pub(in crate::mcp::binding) struct Seen {
+    pub(in crate::mcp::binding) live: Live,
+    pub(in crate::mcp::binding) item: Value,
 }
 
 impl BoundServer {
@@ -40,7 +40,7 @@ impl BoundServer {
     }
 
     /// Finds one by id, or by name.
-    pub(super) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
+    pub(in crate::mcp::binding) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
         let found;
         let key = match (&key.id, &bound.find) {
             (None, Some(_)) => {
