@@ -210,6 +210,15 @@ pub struct Read {
     pub also: Vec<Also>,
 }
 
+impl Read {
+    /// Whether it gives all there is, whichever one is asked for.
+    pub fn lists_all(&self) -> bool {
+        let mut asks = false;
+        self.call.arguments.expressions(&mut Vec::new(), &mut |_, _| asks = true);
+        self.items.is_some() && !asks
+    }
+}
+
 /// A further read about one object.
 #[derive(Debug)]
 pub struct Also {
