@@ -304,6 +304,11 @@ impl App {
         &self.parts.allowed
     }
 
+    /// How far the person wants to stop: 0, 1 or 2.
+    pub fn stop(&self) -> watch::Receiver<u8> {
+        self.parts.stop.clone()
+    }
+
     /// Where events go.
     pub fn sink(&self) -> &dyn Sink {
         self.parts.sink.as_ref()
@@ -319,9 +324,14 @@ impl App {
         &self.parts.identity.who
     }
 
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
-        self.parts.clock.now()
+        self.clock().now()
     }
 
     /// A new id, in the order of time.

@@ -21,6 +21,8 @@ pub mod protocol;
 
 pub mod call;
 
+pub mod card;
+
 pub mod connection;
 
 pub mod error;
@@ -30,6 +32,8 @@ pub mod handler;
 pub mod http;
 
 pub mod native;
+
+pub mod nearby;
 
 pub mod pins;
 

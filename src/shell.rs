@@ -15,8 +15,8 @@ use crate::{
     cli::{Cli, Colour, Command, ParserChoice, SandboxCommand},
     commands::{self, Layout, Out},
     config::{
-        self, Environment, Flags, FoundFile,
-        discover::{MAX_FILE, Os, Surroundings},
+        self, Environment, Flags, FoundFile, Layer,
+        discover::{MAX_FILE, Os, Place, Surroundings},
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     event::Sink,
@@ -108,7 +108,8 @@ fn settings(cli: &Cli, env: &Environment) -> Result<config::Config, Failure> {
 
 /// Reads what other clients know. A file that cannot be read is said, and takes nothing from the others.
 fn discover(config: &mut config::Config, s: &Surroundings<'_>) {
-    for place in config::discover::places(s) {
+    let found = Place { layer: Layer::Found, path: config.trust.with_file_name(crate::servers::FOUND) };
+    for place in config::discover::places(s).into_iter().chain([found]) {
         let read = std::fs::metadata(&place.path).and_then(|m| {
             if !m.is_file() || m.len() > MAX_FILE {
                 return Err(std::io::Error::other("it is no file, or too large"));
@@ -180,8 +181,11 @@ fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     let layout = if talks { Layout::Lines } else { Layout::Pretty };
     if cli.global.json {
         let face = Arc::new(JsonSink::new(out.screen.clone()));
+        // Where the answer is one document, what is said besides must not stand in it.
+        let sink: Arc<dyn Sink> =
+            if cli.command.as_ref().is_none_or(Command::goes_on) { face.clone() } else { Arc::new(JsonSink::new(err.clone())) };
         let out = Out { screen: out.screen.clone(), json: true, layout };
-        return Faces { sink: face.clone(), human: face, editor: None, live: None, out };
+        return Faces { sink, human: face, editor: None, live: None, out };
     }
     let began = std::time::Instant::now();
     let live = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);

@@ -42,6 +42,8 @@ pub mod terminal;
 
 pub mod value;
 
+pub mod watch;
+
 #[cfg(test)]
 mod event_tests;
 

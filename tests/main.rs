@@ -23,12 +23,14 @@ mod cli {
     mod apply;
     mod commands;
     mod concurrency;
+    mod eval;
     mod examples;
     mod exit_codes;
     mod json;
     mod plan;
     mod saved_plan;
     mod servers;
+    mod watch;
 }
 
 mod bad_input {

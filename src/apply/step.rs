@@ -411,7 +411,7 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
 }
 
 /// A record without anything secret in it: what goes to the journal.
-pub(super) fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
+pub fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
     let hide = |map: &mut Properties, sensitive: &[String]| {
         for (name, value) in map.iter_mut() {
             *value = if sensitive.contains(name) && !value.is_null() {

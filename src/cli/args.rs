@@ -189,9 +189,43 @@ pub enum GraphFormat {
 /// What to wait for.
 #[derive(Debug, Clone, Args)]
 pub struct WaitArgs {
-    /// `server:type:name`.
-    pub address: String,
+    /// `server:type:name`, or a deployment: everything in it.
+    #[arg(value_name = "ADDRESS|DEPLOYMENT")]
+    pub subject: String,
+    /// What is waited for.
+    #[arg(long = "for", value_name = "STATE", value_enum, default_value_t = WaitFor::Ready)]
+    pub until: WaitFor,
     /// Longest wait.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub timeout: String,
+}
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// There and usable.
+    Ready,
+    /// Its server says that it does its work.
+    Healthy,
+    /// No longer there.
+    Gone,
+}
+
+/// What to watch, and how.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// Which deployment; all without it.
+    pub deployment: Option<String>,
+    /// Time between two looks at a server that does not tell of changes by itself.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub interval: String,
+    /// Look once and end.
+    #[arg(long, conflicts_with = "period")]
+    pub once: bool,
+    /// End after this time.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub period: Option<String>,
+    /// Exit with 4 if anything changed or is not as recorded.
+    #[arg(long)]
+    pub exit_code: bool,
 }

@@ -1,5 +1,7 @@
 //! `swell servers …`, each as one short function.
 
+use std::time::Duration;
+
 use super::{DONE, Exit, Out};
 use crate::{
     app::App,
@@ -11,13 +13,22 @@ use crate::{
     ui,
 };
 
+/// The longest time for which the network is listened to.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// `swell servers …`.
 pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
     match command {
         ServersCommand::List => list(app, out).await,
         ServersCommand::Health => health(app, out).await,
-        ServersCommand::Discover => discover(app, out),
+        ServersCommand::Discover { url: Some(url), .. } => found(out, servers::at_url(app, url).await?),
+        ServersCommand::Discover { network: true, span, .. } => {
+            let span = super::watch::duration(span)?.clamp(Duration::from_millis(100), LONGEST);
+            found(out, servers::network(app, span).await?)
+        }
+        ServersCommand::Discover { .. } => discover(app, out),
         ServersCommand::Review { server, digest } => review(app, out, server, digest.as_deref()).await,
+        ServersCommand::Add { server } if server.contains("://") => found(out, servers::at_url(app, server).await?),
         ServersCommand::Add { server } => add(app, out, server),
         ServersCommand::Tools { server } => {
             let tools = inspect::tools(app, server).await?;
@@ -54,8 +65,12 @@ async fn health(app: &App, out: &Out) -> Exit {
     let mut listing = servers::list(app, Ask::Live).await;
     listing.servers.retain(|s| s.health != "-");
     out.data(&listing.servers, || {
-        let cells = listing.servers.iter().map(|s| vec![s.name.clone(), s.health.clone(), s.identity.clone(), s.message.clone()]);
-        out.table(&["server", "health", "identity", ""], cells.collect())
+        let latency = |ms: Option<u64>| ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        let cells = listing
+            .servers
+            .iter()
+            .map(|s| vec![s.name.clone(), s.health.clone(), latency(s.latency_ms), s.identity.clone(), s.message.clone()]);
+        out.table(&["server", "health", "latency", "identity", ""], cells.collect())
     });
     Ok(if listing.servers.iter().all(|s| s.health == "healthy") { DONE } else { ExitClass::Refused.code() })
 }
@@ -67,14 +82,23 @@ fn discover(app: &App, out: &Out) -> Exit {
     Ok(DONE)
 }
 
+/// What was found just now; nothing of it was connected to.
+fn found(out: &Out, offers: Vec<crate::answer::servers::Offer>) -> Exit {
+    out.data(&offers, || match offers.as_slice() {
+        [] => "Nothing was found.\n".to_owned(),
+        all => ui::servers::offers(all, &out.screen.style()),
+    });
+    Ok(DONE)
+}
+
 async fn review(app: &App, out: &Out, name: &str, digest: Option<&str>) -> Exit {
     let outcome = servers::review(app, name, digest).await?;
     out.data(&outcome, || {
-        let tools = outcome.tools.as_ref().map_or(0, |t| t.tools.len());
+        let tools = ui::lines::count(outcome.tools.as_ref().map_or(0, |t| t.tools.len()), "tool", "tools");
         match outcome.outcome.as_str() {
             "declined" => format!("{name} stays quarantined; nothing was changed.\n"),
-            "unchanged" => format!("{name} is as it was reviewed: {tools} tools pinned.\n"),
-            _ => format!("{name} is reviewed: {tools} tools pinned.\n"),
+            "unchanged" => format!("{name} is as it was reviewed: {tools} pinned.\n"),
+            _ => format!("{name} is reviewed: {tools} pinned.\n"),
         }
     });
     if let Some(tools) = outcome.tools.as_ref().filter(|_| outcome.outcome != "declined") {

@@ -68,7 +68,7 @@ impl HttpSpec {
 }
 
 /// No total timeout, which would cut event streams; no redirects, which would carry our headers to another host.
-fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
         // An error only means that someone has installed one already.

@@ -8,9 +8,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, Drift, Lookup, Plan, Settlement, Shown, Step,
-    diff::{Sides, all_new, diff, drifted},
-    refresh::{Observed, secrets_of},
+    Change, Drift, Lookup, Plan, Refreshed, Settlement, Shown, Step,
+    diff::{Sides, all_new, diff},
+    refresh::{Observed, drift_of, secrets_of},
+    uses::Of,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -99,6 +100,7 @@ struct Builder<'a> {
     steps: Vec<Step>,
     kept: Vec<Address>,
     drift: Vec<Drift>,
+    refreshed: Vec<Refreshed>,
     reads: BTreeMap<Address, Lookup>,
     problems: Vec<Diagnostic>,
     secrets: BTreeSet<String>,
@@ -126,6 +128,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
         steps: Vec::new(),
         kept: Vec::new(),
         drift: Vec::new(),
+        refreshed: Vec::new(),
         reads: BTreeMap::new(),
         problems: Vec::new(),
         secrets: BTreeSet::new(),
@@ -174,7 +177,7 @@ impl<'a> Builder<'a> {
             (None, old) => {
                 let because = old.as_ref().map(|_| "it is gone from the server".to_owned());
                 if let Some(old) = &old {
-                    self.drift.push(Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None });
+                    self.drift.push(Drift::gone(&old.address));
                 }
                 self.create(resource, kind, &substituted, because, None);
             }
@@ -208,7 +211,7 @@ impl<'a> Builder<'a> {
             );
             return;
         }
-        self.note_drift(address, kind, live, old, &resource.lifecycle.ignore_changes);
+        self.note_drift(kind, live, old, &resource.lifecycle.ignore_changes);
         let changes = diff(&Sides {
             kind,
             desired: &resource.properties,
@@ -232,6 +235,7 @@ impl<'a> Builder<'a> {
         } else if changes.is_empty() {
             self.fates.insert(address.clone(), Fate::Stays(Arc::new(live.clone())));
             self.kept.push(address.clone());
+            self.note_refreshed(old, live);
         } else {
             let unset = changes.iter().filter(|c| c.after == Shown::Absent).filter_map(|c| c.path.head().map(str::to_owned)).collect();
             let intended = self.intended(resource, kind, substituted, Some(live.id.clone()));
@@ -253,11 +257,23 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn note_drift(&mut self, address: &Address, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
-        let changes = drifted(kind, &old.sent, &old.properties, &live.properties, ignore);
-        let unhealthy = super::refresh::trouble(live);
-        if !changes.is_empty() || unhealthy.is_some() {
-            self.drift.push(Drift { address: address.clone(), gone: false, changes, unhealthy });
+    fn note_drift(&mut self, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
+        let deployment = &self.inputs.template.name;
+        self.drift.extend(drift_of(deployment, kind, old, live, ignore, &self.inputs.observed.uses));
+    }
+
+    /// Notes that a resource that stays gives another value than is recorded to someone who uses it.
+    fn note_refreshed(&mut self, old: &Recorded, live: &Live) {
+        let outputs = self.inputs.observed.uses.changed(&self.inputs.template.name, old, live, Of::Used);
+        if !outputs.is_empty() {
+            let mut resource = refreshed(old, live);
+            for name in &old.sensitive {
+                for (map, was) in [(&mut resource.outputs, &old.outputs), (&mut resource.properties, &old.properties)] {
+                    map.shift_remove(name);
+                    map.extend(was.get(name).map(|v| (name.clone(), v.clone())));
+                }
+            }
+            self.refreshed.push(Refreshed { address: old.address.clone(), outputs, resource });
         }
     }
 

@@ -11,10 +11,13 @@ use futures::{StreamExt, stream};
 
 use crate::{
     diagnostic::Diagnostic,
-    domain::{Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName, reference::walk},
+    domain::{Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName, TypeDef, reference::walk},
     event::{Event, Sink},
     mcp::{CallError, Key, Live, Servers, Target, TypeTable, lookup},
-    plan::Settlement,
+    plan::{
+        Drift, Settlement,
+        uses::{Of, Uses},
+    },
     store::{Recorded, Snapshot, Unsettled},
     template::{
         Template,
@@ -43,6 +46,8 @@ pub struct Observed {
     pub ambiguous: BTreeMap<(Scope, Address), Vec<DeploymentName>>,
     /// Servers that could not be asked, with why.
     pub unreachable: BTreeMap<ServerName, Diagnostic>,
+    /// Who uses which value, over all deployments.
+    pub uses: Uses,
     /// Reads that failed.
     pub problems: Vec<Diagnostic>,
 }
@@ -89,6 +94,9 @@ impl KnownAddresses for Observed {
 pub trait OtherDeployments: Send + Sync {
     /// The resources of this address (its type may be shortened) in all deployments but `except`.
     async fn find_recorded(&self, address: &Address, scope: &Scope, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)>;
+
+    /// Who uses which value, in all deployments.
+    async fn uses(&self) -> Uses;
 }
 
 /// Asks the servers everything that a plan towards `template` needs.
@@ -108,6 +116,7 @@ pub async fn observe(
         names.extend(snapshot.resources.keys().map(|a| a.server.clone()));
     }
 
+    seen.uses = others.uses().await;
     meet(servers, &names, &mut seen).await;
     read_all(servers, addresses(servers, template, snapshot), &mut seen, sink).await;
     for (scope, address) in outside {
@@ -237,14 +246,7 @@ async fn look_up(
     let key = (scope.clone(), address.clone());
     match recorded.as_slice() {
         [(name, one)] => {
-            let found = LookedUp {
-                address: one.address.clone(),
-                deployment: Some(name.clone()),
-                id: one.id.clone(),
-                outputs: one.outputs.clone(),
-                properties: one.properties.clone(),
-            };
-            seen.lookups.insert(key, found);
+            seen.lookups.insert(key, look_again(servers, name, one).await);
             return;
         }
         [] => {}
@@ -279,6 +281,33 @@ async fn look_up(
                 return;
             }
         }
+    }
+}
+
+/// What another deployment recorded, with the values that its server gives now: those that depend on it are to follow. While the server
+/// does not answer, or no longer has it, the record stands.
+async fn look_again(servers: &Servers, deployment: &DeploymentName, one: &Recorded) -> LookedUp {
+    let key = Key { kind: one.address.kind.clone(), name: one.address.name.clone(), id: Some(one.id.clone()) };
+    let live = match servers.get(&one.address.server) {
+        Some(server) => server.read(&key).await.ok().flatten(),
+        None => None,
+    };
+    let newest = |recorded: &Properties, live: Option<Properties>| {
+        let mut all = live.unwrap_or_else(|| recorded.clone());
+        // What is secret is never taken from a server into a plan.
+        for name in &one.sensitive {
+            all.shift_remove(name);
+            all.extend(recorded.get(name).map(|v| (name.clone(), v.clone())));
+        }
+        all
+    };
+    let (outputs, properties) = live.map(|l| (l.outputs, l.properties)).unzip();
+    LookedUp {
+        address: one.address.clone(),
+        deployment: Some(deployment.clone()),
+        id: one.id.clone(),
+        outputs: newest(&one.outputs, outputs),
+        properties: newest(&one.properties, properties),
     }
 }
 
@@ -399,25 +428,28 @@ pub fn secrets_of(value: &serde_json::Value, out: &mut BTreeSet<String>) {
 }
 
 /// What changed behind Swell's back: recorded against live, resource by resource.
-pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<crate::plan::Drift> {
-    let mut all = Vec::new();
-    for old in snapshot.resources.values() {
+pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<Drift> {
+    let all = snapshot.resources.values().filter_map(|old| {
         let kind = seen.types.get(&old.address.server).and_then(|t| t.get(&old.address.kind));
-        match (seen.live.get(&old.address), kind) {
-            (Some(None), _) => {
-                all.push(crate::plan::Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None })
-            }
-            (Some(Some(live)), Some(kind)) => {
-                let changes = super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, &old.lifecycle.ignore_changes);
-                let unhealthy = trouble(live);
-                if !changes.is_empty() || unhealthy.is_some() {
-                    all.push(crate::plan::Drift { address: old.address.clone(), gone: false, changes, unhealthy });
-                }
-            }
-            _ => {}
+        match (seen.live.get(&old.address)?, kind) {
+            (None, _) => Some(Drift::gone(&old.address)),
+            (Some(live), Some(kind)) => drift_of(&snapshot.deployment, kind, old, live, &old.lifecycle.ignore_changes, &seen.uses),
+            (Some(_), None) => None,
         }
-    }
-    all
+    });
+    all.collect()
+}
+
+/// The same for one resource that is there; none if it is as recorded.
+pub fn drift_of(deployment: &DeploymentName, kind: &TypeDef, old: &Recorded, live: &Live, ignore: &[String], uses: &Uses) -> Option<Drift> {
+    let found = Drift {
+        address: old.address.clone(),
+        gone: false,
+        changes: super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, ignore),
+        outputs: uses.changed(deployment, old, live, Of::Used),
+        unhealthy: trouble(live),
+    };
+    (!found.is_nothing()).then_some(found)
 }
 
 /// The server's words when a resource is there and does not work.

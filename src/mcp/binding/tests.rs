@@ -92,6 +92,17 @@ fn shipped_bindings_are_good() {
 }
 
 #[test]
+fn shipped_bindings_fit_the_published_schema() {
+    let schema = value(include_str!("../../../docs/bindings.schema.json"));
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for binding in Library::load(&[]).iter() {
+        let file = crate::yaml::parse(&binding.file, &binding.text).unwrap().to_json();
+        let problems: Vec<String> = validator.iter_errors(&file).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(problems, Vec::<String>::new(), "{}", binding.file);
+    }
+}
+
+#[test]
 fn every_answer_of_both_docker_servers_is_read_alike() {
     let library = Library::load(&[]);
     let docker = library.get("docker").unwrap();

@@ -60,6 +60,7 @@ impl Builder<'_> {
             reads: self.reads.into_values().collect(),
             kept,
             settled: self.inputs.settled,
+            refreshed: self.refreshed,
             drift: self.drift,
             recipe: self.inputs.recipe,
             outputs: self.inputs.template.outputs.clone(),
