@@ -317,11 +317,6 @@ impl App {
         &self.parts.allowed
     }
 
-    /// How far the person wants to stop: 0, 1 or 2.
-    pub fn stop(&self) -> watch::Receiver<u8> {
-        self.parts.stop.clone()
-    }
-
     /// Where events go.
     pub fn sink(&self) -> &dyn Sink {
         self.parts.sink.as_ref()
