@@ -13,7 +13,8 @@ pub use args::{
     ShowArgs, WaitArgs, WaitFor, WantedArgs, WatchArgs,
 };
 pub use groups::{
-    Again, BindingsCommand, EvalCommand, Form, PatternsCommand, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand,
+    Again, BindingsCommand, DraftArgs, EvalCommand, Form, PatternsCommand, ProveArgs, RunbookCommand, SandboxCommand, SecretsCommand,
+    ServersCommand,
 };
 
 /// Say what you want; Swell plans it over all your MCP servers, shows the plan, and rolls it out in waves.

@@ -17,6 +17,8 @@ pub mod any;
 
 pub mod decode;
 
+pub mod draft;
+
 pub mod expression;
 
 mod filters;
@@ -28,6 +30,8 @@ mod literal;
 pub mod parse;
 
 mod perform;
+
+pub mod prove;
 
 mod reader;
 

@@ -258,6 +258,27 @@ async fn a_container_is_published_on_loopback_and_what_is_left_behind_is_seen() 
 }
 
 #[tokio::test]
+async fn a_list_that_another_one_spoils_by_going_is_asked_for_again() {
+    let asked = Arc::new(Mutex::new(0));
+    let times = asked.clone();
+    let fake = fake(DOCKER_TOOLS, move |what, _| match what {
+        "list_containers" => {
+            let mut times = times.lock().unwrap();
+            *times += 1;
+            if *times == 1 {
+                return vec![Do::Result(sample(DOCKER_021, "stop_container", "nope"))];
+            }
+            let one: Value = serde_json::from_str(&reply(&sample(DOCKER_021, "run_container", "mcp-r")).text).unwrap();
+            vec![text(json!([one]).to_string())]
+        }
+        _ => Vec::new(),
+    });
+    let read = bound(&fake, "docker").read(&key("container:run", "mcp-r", None)).await.unwrap();
+    assert!(read.is_some(), "404 of another container is not taken for its absence");
+    assert_eq!(*asked.lock().unwrap(), 2);
+}
+
+#[tokio::test]
 async fn volumes_that_nobody_named_go_with_their_container() {
     let (free, busy) = ("a".repeat(64), "b".repeat(64));
     let mounts = json!([

@@ -2,9 +2,11 @@
 //!
 //! An answer about another object is a lie, and so is one in which what is needed comes to nothing.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
-use super::BoundServer;
+use super::{BoundServer, many::gives_all};
 use crate::{
     domain::{
         Properties, ResourceType,
@@ -27,20 +29,39 @@ const MAX_OBJECTS: usize = 100_000;
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 1000;
 
+/// How often a list of everything is asked for, and the first pause: one that goes while it is made can spoil the whole of it.
+const LISTINGS: u32 = 4;
+const LISTING_PAUSE: Duration = Duration::from_millis(150);
+
 /// An object: what it means, and what it was read from.
-pub(super) struct Seen {
-    pub(super) live: Live,
-    pub(super) item: Value,
+pub(in crate::mcp::binding) struct Seen {
+    pub(in crate::mcp::binding) live: Live,
+    pub(in crate::mcp::binding) item: Value,
 }
 
 impl BoundServer {
+    /// Performs the read of a type. A no to a list of everything is about something that went in between, so it is asked for again.
+    pub(super) async fn listing(&self, bound: &TypeBinding, scope: &Scope) -> Result<Performed, CallError> {
+        let (all, mut pause) = (gives_all(bound), LISTING_PAUSE);
+        for _ in 1..LISTINGS {
+            match self.ask(&bound.read.call, scope, &CallControl::read()).await {
+                Err(CallError::Refused { class: Refusal::Other | Refusal::NotFound, .. }) if all => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                other => return other,
+            }
+        }
+        self.ask(&bound.read.call, scope, &CallControl::read()).await
+    }
+
     pub(super) fn scope(bound: &TypeBinding, key: &Key) -> Scope {
         let scope = Scope::of(&bound.lets).with("name", key.name.as_str()).with("type", key.kind.as_str());
         scope.maybe("id", key.id.clone()).with("hint", key.hints.clone())
     }
 
     /// Finds one by id, or by name.
-    pub(super) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
+    pub(in crate::mcp::binding) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
         let found;
         let key = match (&key.id, &bound.find) {
             (None, Some(_)) => {
@@ -57,8 +78,9 @@ impl BoundServer {
             _ => key,
         };
         let scope = Self::scope(bound, key);
-        let done = match self.ask(&bound.read.call, &scope, &CallControl::read()).await {
-            Err(e) if e.is_not_found() => return Ok(None),
+        let done = match self.listing(bound, &scope).await {
+            // A list of everything that says "not found" speaks of another one.
+            Err(e) if e.is_not_found() && !gives_all(bound) => return Ok(None),
             other => other?,
         };
         let items = self.items(bound, &scope, &done)?;
