@@ -175,7 +175,7 @@ impl ResourceServer for BoundServer {
                     all.extend(seen?.map(|s| s.live));
                 }
             } else if bound.read.items.is_some() {
-                let done = self.listing(bound, &nameless).await?;
+                let done = self.insist_on_list(bound, &nameless).await?;
                 for item in self.items(bound, &done)? {
                     all.push(self.live(bound, &nameless.clone().with("item", item))?);
                 }

@@ -41,7 +41,7 @@ pub(super) struct Seen {
 
 impl BoundServer {
     /// Performs the read of a type. A no to a list of everything is about something that went in between, so it is asked for again.
-    pub(super) async fn listing(&self, bound: &TypeBinding, scope: &Scope) -> Result<Performed, CallError> {
+    pub(super) async fn insist_on_list(&self, bound: &TypeBinding, scope: &Scope) -> Result<Performed, CallError> {
         let mut pause = LISTING_PAUSE;
         for _ in 1..LISTINGS {
             match self.ask(&bound.read.call, scope, &CallControl::read()).await {
@@ -77,7 +77,7 @@ impl BoundServer {
             _ => key,
         };
         let scope = Self::scope(key);
-        let done = match self.listing(bound, &scope).await {
+        let done = match self.insist_on_list(bound, &scope).await {
             // A list of everything that says "not found" speaks of another one.
             Err(e) if e.is_not_found() && !bound.read.lists_all() => return Ok(None),
             other => other?,

@@ -9,7 +9,7 @@ use super::BoundServer;
 use crate::{
     domain::ResourceType,
     mcp::{
-        CallControl, CallError, Key, Live, READS_AT_ONCE,
+        CallError, Key, Live, READS_AT_ONCE,
         binding::{Call, Expression, TypeBinding, perform::Performed},
     },
 };
@@ -70,8 +70,8 @@ impl BoundServer {
 
     async fn listing(&self, bound: &TypeBinding, kind: &ResourceType) -> Result<Listing, CallError> {
         let scope = super::Scope::default().with("type", kind.as_str());
-        let done = match self.ask(&bound.read.call, &scope, &CallControl::read()).await {
-            Err(e) if e.is_not_found() => Performed::default(),
+        let done = match self.insist_on_list(bound, &scope).await {
+            Err(e) if e.is_not_found() && !bound.read.lists_all() => Performed::default(),
             other => other?,
         };
         let items = self.items(bound, &done)?;
