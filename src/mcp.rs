@@ -241,6 +241,30 @@ pub struct Key {
     pub name: ResourceName,
     /// The server's id, when it is known; it wins over the name.
     pub id: Option<String>,
+    /// What is wanted or recorded of it, as far as it is known: where a name alone does not say where to look (a region).
+    pub hints: Properties,
+}
+
+impl Key {
+    /// One by its name.
+    pub fn named(kind: &ResourceType, name: &ResourceName) -> Self {
+        Self { kind: kind.clone(), name: name.clone(), id: None, hints: Properties::new() }
+    }
+
+    /// The same, by its id.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Option<String>>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The same, with what is known of it. What is yet to be known is left out.
+    #[must_use]
+    pub fn hints(mut self, properties: &Properties) -> Self {
+        let known = |v: &Value| crate::domain::reference::references(v).is_empty();
+        self.hints = properties.iter().filter(|(_, v)| known(v)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        self
+    }
 }
 
 /// Who a server is, for the plan and for the check before each wave.

@@ -180,7 +180,7 @@ impl Scene {
         let mut all: BTreeMap<ServerName, Wanted> = BTreeMap::new();
         for subject in self.subjects.values() {
             let record = &subject.recorded;
-            let key = Key { kind: record.address.kind.clone(), name: record.address.name.clone(), id: Some(record.id.clone()) };
+            let key = Key::named(&record.address.kind, &record.address.name).id(record.id.clone()).hints(&record.properties);
             all.entry(record.address.server.clone()).or_default().insert(record.address.clone(), (key, record.target.clone()));
         }
         all

@@ -55,7 +55,7 @@ pub(super) async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> 
 pub(super) async fn check_reads(app: &App, plan: &Plan) -> Result<(), Failure> {
     for read in plan.reads.iter().filter(|r| r.found_in.is_none()) {
         let server = app.server(&read.address.server)?;
-        let key = crate::mcp::Key { kind: read.address.kind.clone(), name: read.address.name.clone(), id: Some(read.id.clone()) };
+        let key = crate::mcp::Key::named(&read.address.kind, &read.address.name).id(read.id.clone());
         let live = server.read(&key).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&read.address.server, &e)))?;
         let Some(live) = live else { return Err(stale(plan, format!("`{}`, which it refers to, is gone.", read.address))) };
         for (path, then) in &read.used {

@@ -199,7 +199,7 @@ async fn one(app: &App, address: &Address, id: Option<String>, until: Until, dea
 
 /// By the recorded id; one that was made anew under the same name has another.
 async fn look(server: &AnyServer, address: &Address, id: Option<&str>) -> Result<Option<Live>, CallError> {
-    let key = |id: Option<&str>| Key { kind: address.kind.clone(), name: address.name.clone(), id: id.map(str::to_owned) };
+    let key = |id: Option<&str>| Key::named(&address.kind, &address.name).id(id.map(str::to_owned));
     if id.is_some()
         && let Some(live) = server.read(&key(id)).await?
     {

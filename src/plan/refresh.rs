@@ -128,23 +128,26 @@ pub async fn observe(
     seen
 }
 
-/// Every address to read, with the id if it is known: recorded, or told by what is wanted.
-fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
-    let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
+/// Every address to read, with the id if it is known (recorded, or told by what is wanted), and what is known besides.
+fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Key)> {
+    let mut all: BTreeMap<Address, Key> = BTreeMap::new();
+    let key = |address: &Address| Key::named(&address.kind, &address.name);
     let declared = Declared::of(template);
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
         let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), &declared, resource));
-        all.insert(resource.address.clone(), id);
+        all.insert(resource.address.clone(), key(&resource.address).id(id).hints(&resource.properties));
     }
     if let Some(snapshot) = snapshot {
         for unsettled in &snapshot.unsettled {
             let told = || {
-                let sent = &unsettled.intended.as_ref()?.sent;
-                servers.get(&unsettled.address.server)?.known_id(&unsettled.address.kind, &unsettled.address.name, sent)
+                let Some(intended) = &unsettled.intended else { return key(&unsettled.address) };
+                let (kind, name) = (&unsettled.address.kind, &unsettled.address.name);
+                let id = servers.get(&unsettled.address.server).and_then(|s| s.known_id(kind, name, &intended.sent));
+                key(&unsettled.address).id(id).hints(&intended.sent)
             };
             all.entry(unsettled.address.clone()).or_insert_with(told);
         }
-        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
+        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), key(&r.address).id(r.id.clone()).hints(&r.properties))));
     }
     all.into_iter().collect()
 }
@@ -185,11 +188,10 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
 
-async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, seen: &mut Observed, sink: &dyn Sink) {
+async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Observed, sink: &dyn Sink) {
     let mut by_server: BTreeMap<ServerName, Vec<(Address, Key)>> = BTreeMap::new();
-    for (address, id) in wanted {
+    for (address, key) in wanted {
         if seen.types.get(&address.server).is_some_and(|t| t.contains_key(&address.kind)) {
-            let key = Key { kind: address.kind.clone(), name: address.name.clone(), id };
             by_server.entry(address.server.clone()).or_default().push((address, key));
         }
     }
@@ -263,7 +265,7 @@ async fn look_up(
     let kinds: Vec<ResourceType> =
         seen.types.get(&address.server).map(|t| t.keys().filter(|k| k.is_under(&address.kind)).cloned().collect()).unwrap_or_default();
     for kind in kinds {
-        match server.read(&Key { kind: kind.clone(), name: address.name.clone(), id: None }).await {
+        match server.read(&Key::named(&kind, &address.name)).await {
             Ok(Some(live)) => {
                 let found = LookedUp {
                     address: Address::new(address.server.clone(), kind, address.name.clone()),
@@ -287,7 +289,7 @@ async fn look_up(
 /// What another deployment recorded, with the values that its server gives now: those that depend on it are to follow. While the server
 /// does not answer, or no longer has it, the record stands.
 async fn look_again(servers: &Servers, deployment: &DeploymentName, one: &Recorded) -> LookedUp {
-    let key = Key { kind: one.address.kind.clone(), name: one.address.name.clone(), id: Some(one.id.clone()) };
+    let key = Key::named(&one.address.kind, &one.address.name).id(one.id.clone()).hints(&one.properties);
     let live = match servers.get(&one.address.server) {
         Some(server) => server.read(&key).await.ok().flatten(),
         None => None,
@@ -318,7 +320,7 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
         return;
     }
     let id = server.known_id(&address.kind, &address.name, properties);
-    let by_name = server.read(&Key { kind: address.kind.clone(), name: address.name.clone(), id }).await;
+    let by_name = server.read(&Key::named(&address.kind, &address.name).id(id).hints(properties)).await;
     let found = match by_name {
         Ok(Some(live)) if fits(&live, properties) => vec![live],
         Ok(_) => match server.list(Some(&address.kind)).await {

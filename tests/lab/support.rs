@@ -131,5 +131,5 @@ pub async fn unmake(server: &AnyServer, live: &Live) {
 
 /// The key of what was seen.
 pub fn key(live: &Live) -> Key {
-    Key { kind: live.kind.clone(), name: live.name.parse().unwrap(), id: Some(live.id.clone()) }
+    Key::named(&live.kind, &live.name.parse().unwrap()).id(live.id.clone())
 }

@@ -20,6 +20,7 @@ use crate::{
     template::Span,
 };
 
+mod aws;
 mod files;
 
 mod kubectl;
@@ -57,7 +58,7 @@ fn named(text: &str) -> ResourceName {
 }
 
 fn key(of: &str, name: &str, id: Option<&str>) -> Key {
-    Key { kind: kind(of), name: named(name), id: id.map(str::to_owned) }
+    Key::named(&kind(of), &named(name)).id(id.map(str::to_owned))
 }
 
 fn properties(value: Value) -> Properties {

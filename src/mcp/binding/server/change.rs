@@ -96,8 +96,8 @@ impl Verb {
     /// The id of what a create will make, if the arguments alone say it.
     pub(super) fn known_id(&self, scope: &Scope) -> Option<String> {
         let Verb::Calls { id: Some(id), .. } = self else { return None };
-        let variables = id.variables();
-        if variables.iter().any(|v| v == "result" || v == "results") { None } else { id.text(scope).ok().flatten() }
+        let told_later = ["result", "results"].iter().any(|r| scope.needs(id.variables(), r));
+        if told_later { None } else { id.text(scope).ok().flatten() }
     }
 }
 

@@ -69,13 +69,13 @@ impl BoundServer {
     }
 
     async fn listing(&self, bound: &TypeBinding, kind: &ResourceType) -> Result<Listing, CallError> {
-        let scope = super::Scope::default().with("type", kind.as_str());
+        let scope = super::Scope::of(&bound.lets).with("type", kind.as_str());
         let done = match self.insist_on_list(bound, &scope).await {
             Err(e) if e.is_not_found() && !bound.read.lists_all() => Performed::default(),
             other => other?,
         };
-        let items = self.items(bound, &done)?;
-        let index = [&bound.object.id, &bound.object.name].into_iter().all(|e| !is_about_one(e)).then(Index::default);
+        let items = self.items(bound, &scope, &done)?;
+        let index = [&bound.object.id, &bound.object.name].into_iter().all(|e| !is_about_one(bound, e)).then(Index::default);
         let Some(mut index) = index else { return Ok(Listing { done, items, index: None }) };
         for (at, item) in items.iter().enumerate() {
             let scope = scope.clone().with("item", item.clone()).with("result", Value::Null);
@@ -89,12 +89,14 @@ impl BoundServer {
 /// Whether one call lists every object of the type, whatever is looked for.
 fn gives_all(bound: &TypeBinding) -> bool {
     let Call { arguments, when, wait, .. } = &bound.read.call;
-    let mut about_one = when.as_ref().is_some_and(is_about_one) || bound.read.only.as_ref().is_some_and(is_about_one);
-    arguments.expressions(&mut Vec::new(), &mut |e, _| about_one |= is_about_one(e));
-    bound.find.is_none() && bound.read.items.as_ref().is_some_and(|items| !is_about_one(items)) && wait.is_none() && !about_one
+    let about = |e: &Expression| is_about_one(bound, e);
+    let mut about_one = when.as_ref().is_some_and(about) || bound.read.only.as_ref().is_some_and(about);
+    arguments.expressions(&mut Vec::new(), &mut |e, _| about_one |= about(e));
+    bound.find.is_none() && bound.read.items.as_ref().is_some_and(|items| !about(items)) && wait.is_none() && !about_one
 }
 
-/// Whether an expression looks at which object is meant.
-fn is_about_one(expression: &Expression) -> bool {
-    expression.variables().iter().any(|v| v == "id" || v == "name")
+/// Whether an expression looks at which object is meant, be it through a named value.
+fn is_about_one(bound: &TypeBinding, expression: &Expression) -> bool {
+    let scope = super::Scope::of(&bound.lets);
+    ["id", "name", "hint"].iter().any(|one| scope.needs(expression.variables(), one))
 }
