@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef};
 
+pub mod auth;
+
 pub mod binding;
 
 pub mod protocol;
@@ -27,7 +29,11 @@ pub mod connection;
 
 pub mod error;
 
+pub mod form;
+
 pub mod handler;
+
+mod handshake;
 
 pub mod http;
 
@@ -39,7 +45,11 @@ pub mod pins;
 
 pub mod process;
 
+mod raw;
+
 pub mod reply;
+
+mod task;
 
 pub mod tools;
 
@@ -57,7 +67,8 @@ pub use binding::{AnyServer, BoundServer, Library};
 pub use call::Effect;
 pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
 pub use error::ConnectError;
-pub use handler::{Answer, Ask, Notice, Question, Wanted};
+pub use form::Form;
+pub use handler::{Answer, Ask, Notice, Page, Question, Wanted};
 pub use native::NativeServer;
 
 /// How many reads go to one server at the same time.

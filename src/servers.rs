@@ -18,6 +18,8 @@ mod add;
 
 mod found;
 
+pub mod login;
+
 mod review;
 
 pub use add::{Added, add, plan_to_add};

@@ -176,7 +176,7 @@ struct Faces {
     out: Out,
 }
 
-fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
+fn faces(cli: &Cli, env: &Environment, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     let talks = cli.command.is_none();
     let layout = if talks { Layout::Lines } else { Layout::Pretty };
     if cli.global.json {
@@ -194,7 +194,8 @@ fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         let setup = Setup { history: config.data.join("history.txt"), color: err.style().color };
         let editor = Arc::new(Editor::new(setup));
-        let human = Arc::new(Terminal::new(err.clone(), editor.clone(), Some(live.clone())));
+        let terminal = Terminal::new(err.clone(), editor.clone(), Some(live.clone()));
+        let human = Arc::new(terminal.with_browser(crate::app::opener(env)));
         let out = Out { screen, json: false, layout };
         return Faces { sink: live.clone(), human, editor: Some(editor), live: Some(live), out };
     }
@@ -208,7 +209,7 @@ async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Ou
     if let Some(Command::Sandbox(command)) = &cli.command {
         return sandbox(command, &config, out).await;
     }
-    let faces = faces(cli, &config, out, err);
+    let faces = faces(cli, env, &config, out, err);
     let signals =
         Signals::listen().map_err(|e| Failure::from(Diagnostic::bug("signals", format!("Signals cannot be listened to: {e}."))))?;
     let (stop, stopped) = watch::channel(0u8);

@@ -10,6 +10,8 @@ use std::{
 
 pub mod answer;
 
+mod asking;
+
 mod details;
 
 pub mod diagnostic;

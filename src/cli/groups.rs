@@ -35,6 +35,22 @@ pub enum ServersCommand {
         /// Which; or a URL whose server card names it.
         server: String,
     },
+    /// Log in at a server behind a URL that wants authorization.
+    Login {
+        /// Which.
+        server: String,
+        /// A right to ask for besides those that the server names; may be given several times.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Only show the page; open it yourself.
+        #[arg(long)]
+        no_browser: bool,
+    },
+    /// Forget a login.
+    Logout {
+        /// Which.
+        server: String,
+    },
     /// The tools of one server.
     Tools {
         /// Which.

@@ -9,7 +9,10 @@ use crate::{
     diagnostic::ExitClass,
     event::Event,
     inspect,
-    servers::{self, Ask},
+    servers::{
+        self, Ask,
+        login::{self, Browser},
+    },
     ui,
 };
 
@@ -30,6 +33,22 @@ pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
         ServersCommand::Review { server, digest } => review(app, out, server, digest.as_deref()).await,
         ServersCommand::Add { server } if server.contains("://") => found(out, servers::at_url(app, server).await?),
         ServersCommand::Add { server } => add(app, out, server),
+        ServersCommand::Login { server, scopes, no_browser } => {
+            let browser = if *no_browser { Browser::Show } else { Browser::Open };
+            let outcome = login::login(app, server, scopes, browser).await?;
+            out.data(&outcome, || match outcome.outcome {
+                "declined" => "not logged in; nothing was opened\n".to_owned(),
+                _ if outcome.scopes.is_empty() => format!("logged in at {server}\n"),
+                _ => format!("logged in at {server} with the rights {}\n", outcome.scopes.join(" ")),
+            });
+            Ok(if outcome.outcome == "declined" { ExitClass::Refused.code() } else { DONE })
+        }
+        ServersCommand::Logout { server } => {
+            let forgotten = login::logout(app, server)?;
+            let words = if forgotten { "the login is forgotten" } else { "there was no login" };
+            out.data(&serde_json::json!({ "server": server, "forgotten": forgotten }), || format!("{server}: {words}\n"));
+            Ok(DONE)
+        }
         ServersCommand::Tools { server } => {
             let tools = inspect::tools(app, server).await?;
             out.data(&tools, || {

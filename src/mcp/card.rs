@@ -207,7 +207,7 @@ fn shown(url: &str) -> String {
 /// One bounded JSON document; redirects are not followed.
 async fn document(url: &str) -> Result<Value, String> {
     let fetch = async {
-        let client = client().map_err(|e| innermost(&e))?;
+        let client = client(reqwest::redirect::Policy::none()).map_err(|e| innermost(&e))?;
         let request = client.get(url).header("accept", format!("{CARD_TYPE}, {CATALOG_TYPE}, application/json"));
         let mut answer = request.send().await.map_err(|e| innermost(&e))?;
         if !answer.status().is_success() {

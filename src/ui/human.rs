@@ -165,6 +165,8 @@ impl HumanSink {
         let real = self.screen.style();
         let style = &Style { width: if terminal { real.width } else { usize::MAX / 2 }, ..real };
         match event {
+            // An address stays in one piece, so that it can be copied.
+            Event::Notice { text } if text.starts_with("http") && !text.contains(' ') => page.line(Line::of(Tone::Info, &text)),
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
             Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &real), page),
             Event::Working { what, done, total } => {

@@ -123,7 +123,6 @@ async fn what_was_done_without_an_answer_is_unknown_and_found_again() {
 }
 
 #[tokio::test]
-#[ignore = "the sandbox still answers `cancelled` while it hangs up, because rmcp lets handlers finish"]
 async fn what_was_done_by_a_server_that_died_is_unknown_and_found_again() {
     is_unknown_and_found_again(Effect::Die { commit: true }).await;
     is_unknown_and_found_again(Effect::LostStream { commit: true }).await;
