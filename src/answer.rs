@@ -5,6 +5,8 @@ use serde_json::Value;
 
 pub mod servers;
 
+pub mod watch;
+
 /// An answer, with what it rests on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Answer {

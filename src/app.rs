@@ -17,7 +17,7 @@ use crate::{
     event::{Event, Sink},
     intent::{llm::LlmParser, offline::OfflineParser},
     mcp::{
-        AnyServer, Library, ResourceServer, Servers,
+        AnyServer, ConnectError, Library, ResourceServer, Servers,
         connection::{ConnectOptions, Connection},
     },
     pattern::Catalog,
@@ -29,12 +29,17 @@ use crate::{
     trust::{Standing, TrustFile, Why},
 };
 
+mod browser;
+
+mod elicit;
+
 mod endpoint;
 
 mod parsers;
 
 mod runs;
 
+pub use browser::opener;
 pub use endpoint::world_folder;
 pub use parsers::ParserKind;
 pub use runs::{Others, Running};
@@ -143,7 +148,12 @@ impl App {
                 Standing::Reviewed(reviewed) => Some(Arc::new(reviewed.guard())),
                 _ => None,
             };
-            let options = ConnectOptions { timeout: Duration::from_secs(setting.start_timeout), ask: None, guard };
+            let options = ConnectOptions {
+                timeout: Duration::from_secs(setting.start_timeout),
+                ask: elicit::asker(&parts.human),
+                guard,
+                roots: endpoint::roots(setting, &parts),
+            };
             let server = Arc::new(AnyServer::new(Connection::new(row.entry.name.clone(), endpoint, options), bindings.clone()));
             servers.insert(server.clone());
             connections.push(server);
@@ -205,6 +215,9 @@ impl App {
         let connection = self.connections.iter().find(|s| s.connection().name() == name)?.connection();
         if connection.has_other_tools() {
             return Some(quarantined(&self.registry.find(name.as_str())?.entry, &Why::Tools));
+        }
+        if let Err(e @ ConnectError::Auth { .. }) = connection.connect().await {
+            return Some(e.explain());
         }
         let tools = connection.tools().await.ok()?;
         let bound = self.servers.get(name)?.types().await.is_ok_and(|t| !t.is_empty());
@@ -304,6 +317,11 @@ impl App {
         &self.parts.allowed
     }
 
+    /// How far the person wants to stop: 0, 1 or 2.
+    pub fn stop(&self) -> watch::Receiver<u8> {
+        self.parts.stop.clone()
+    }
+
     /// Where events go.
     pub fn sink(&self) -> &dyn Sink {
         self.parts.sink.as_ref()
@@ -319,9 +337,14 @@ impl App {
         &self.parts.identity.who
     }
 
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
-        self.parts.clock.now()
+        self.clock().now()
     }
 
     /// A new id, in the order of time.

@@ -34,7 +34,7 @@ mod step;
 mod wave;
 
 use step::Report;
-pub use step::Timing;
+pub use step::{Timing, scrubbed};
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]

@@ -19,6 +19,8 @@ use crate::{
 
 mod modify;
 
+mod open;
+
 #[cfg(test)]
 mod tests;
 
@@ -115,6 +117,10 @@ pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner
         let world = world(app, talk).await?;
         let frame = app.understand(&text, &world).await;
         frame.notes.iter().for_each(|n| app.sink().emit(Event::Notice { text: n.clone() }));
+        if let Some(also) = &frame.also {
+            let text = format!("One thing at a time; this was not taken yet: \"{also}\". Say it again afterwards.");
+            app.sink().emit(Event::Notice { text });
+        }
         talk.say(Role::User, crate::llm::scrub::scrub(&text).text);
         talk.last = Some(frame.clone());
         let next = match act(app, talk, frame, &text).await? {
@@ -218,6 +224,11 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
         talk.proposal = Some(proposal).filter(|_| frame.intent == Some(Intent::Query));
     }
     let frame = unasked(frame, &world(app, talk).await?);
+    if frame.out_of_scope && frame.facet == Some(Facet::Help) {
+        return Ok(say(
+            "Hello. Say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
+        ));
+    }
     if frame.out_of_scope {
         return Ok(say(
             "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
@@ -231,6 +242,11 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     if let Some(question) = frame.question.clone() {
         talk.pending = Some(frame);
         return Ok(Next::Reply(Reply::Ask { question }));
+    }
+    if let Some(review) = &talk.review
+        && let Some(answer) = open::answer(review, &frame, &world(app, talk).await?, text)
+    {
+        return Ok(Next::Reply(Reply::Answer { answer: Box::new(answer) }));
     }
     if let Target::One(name) = &frame.target {
         talk.about = Some(name.clone());

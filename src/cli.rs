@@ -10,10 +10,11 @@ mod groups;
 
 pub use args::{
     ApplyArgs, DestroyArgs, DriftArgs, GraphArgs, GraphFormat, HistoryArgs, ImportArgs, OneDeployment, PlanArgs, RollbackArgs, RunArgs,
-    ShowArgs, WaitArgs, WantedArgs,
+    ShowArgs, WaitArgs, WaitFor, WantedArgs, WatchArgs,
 };
 pub use groups::{
-    BindingsCommand, DraftArgs, EvalCommand, PatternsCommand, ProveArgs, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand,
+    Again, BindingsCommand, DraftArgs, EvalCommand, Form, PatternsCommand, ProveArgs, RunbookCommand, SandboxCommand, SecretsCommand,
+    ServersCommand,
 };
 
 /// Say what you want; Swell plans it over all your MCP servers, shows the plan, and rolls it out in waves.
@@ -110,8 +111,10 @@ pub enum Command {
     Graph(GraphArgs),
     /// The outputs of a deployment.
     Outputs(OneDeployment),
-    /// Wait until a resource is ready.
+    /// Wait until a resource or a whole deployment is ready, healthy or gone.
     Wait(WaitArgs),
+    /// Tell of drift, health and output changes as they happen. Changes nothing.
+    Watch(WatchArgs),
     /// Read-only SQL over the state.
     Query {
         /// The statement; the tables are resources, outputs, runs and entries.
@@ -155,4 +158,15 @@ pub enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    /// Whether what it does goes on for a while, so that with `--json` it is a stream of events and not one document.
+    pub fn goes_on(&self) -> bool {
+        match self {
+            Command::Apply(_) | Command::Destroy(_) | Command::Resume(_) | Command::Rollback(_) | Command::Undo(_) => true,
+            Command::Import(_) | Command::Watch(_) | Command::Runbook(RunbookCommand::Run { .. }) => true,
+            _ => false,
+        }
+    }
 }

@@ -7,14 +7,16 @@ mod look;
 mod patterns;
 mod sandbox;
 mod servers;
+mod watch;
 
 pub use bindings::bindings;
 pub use change::{apply, destroy, import, plan, resume, rollback, undo, wanted};
 pub use eval::eval;
-pub use look::{drift, graph, history, outputs, query, schema, show, types, wait};
+pub use look::{drift, graph, history, outputs, query, schema, show, types};
 pub use patterns::{patterns, runbook};
 pub use sandbox::sandbox;
 pub use servers::servers;
+pub use watch::{wait, watch};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -116,6 +118,7 @@ pub async fn run(app: &App, out: &Out, command: &Command) -> Exit {
         Command::Graph(args) => graph(app, out, args).await,
         Command::Outputs(args) => outputs(app, out, args).await,
         Command::Wait(args) => wait(app, out, args).await,
+        Command::Watch(args) => watch(app, out, args).await,
         Command::Query { sql } => query(app, out, sql).await,
         Command::Servers(c) => servers(app, out, c).await,
         Command::Types { server } => types(app, out, server.as_deref()).await,

@@ -28,7 +28,7 @@ mod server;
 pub use file::FoundFile;
 pub use layers::{ModelSetting, Setting};
 pub use origin::{Layer, Origin, Registered};
-pub use server::{SANDBOX_SERVERS, ServerSetting, shown_url, simulated};
+pub use server::{GrantSetting, SANDBOX_SERVERS, ServerSetting, shown_url, simulated};
 
 use file::{File, parse};
 use layers::{Settings, model};

@@ -4,6 +4,8 @@
 
 pub mod canonical;
 
+pub mod dependant;
+
 pub mod graph;
 
 pub mod name;
@@ -19,6 +21,7 @@ pub mod schema;
 pub mod substitute;
 pub mod text;
 
+pub use dependant::Dependant;
 pub use name::{Address, DeploymentName, NameError, ParameterName, PatternName, ResourceName, ResourceType, ServerName, ToolName};
 pub use path::PropertyPath;
 pub use reference::{Reference, ReferenceError, Scope, Segment};

@@ -30,6 +30,8 @@ pub mod gate;
 
 pub mod html;
 
+pub mod junit;
+
 pub mod normal;
 
 pub mod report;

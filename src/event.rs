@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     diagnostic::Diagnostic,
-    domain::{Action, Address, DeploymentName, Outcome, ServerName, ToolName},
+    domain::{Action, Address, Dependant, DeploymentName, Outcome, PropertyPath, ServerName, Timestamp, ToolName},
 };
 
 /// One thing that happened. In JSON each is one line with a `event` field.
@@ -106,21 +106,122 @@ pub enum Event {
         /// All about it.
         summary: Box<RunSummary>,
     },
-    /// A server changed something that we watch.
+    /// Something that is watched is not as it was.
     Watched {
-        /// `drift`, `health`, `output`, `server`.
-        what: &'static str,
-        /// Which server.
-        server: ServerName,
-        /// Which resource.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        address: Option<Address>,
-        /// One line.
-        text: String,
-        /// Resources that depend on it.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        dependants: Vec<Address>,
+        /// When it was seen.
+        at: Timestamp,
+        /// What was seen.
+        #[serde(flatten)]
+        sight: Box<Sight>,
     },
+    /// The watch goes on: a sign of life.
+    Watching {
+        /// How many resources are watched.
+        resources: usize,
+        /// On how many servers.
+        servers: usize,
+        /// Servers that do not answer now.
+        away: Vec<ServerName>,
+        /// How many changes were told.
+        changes: usize,
+    },
+    /// The watch is over.
+    WatchEnded,
+}
+
+/// What kind of thing a watch saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// A property is not as it is recorded, or is so again.
+    Drift,
+    /// A resource is gone.
+    Gone,
+    /// A resource is there again.
+    Back,
+    /// Where a resource stands in its life.
+    Status,
+    /// Whether a resource does its work.
+    Health,
+    /// A value that a server returns.
+    Output,
+    /// A server is away, is back, or is not the one that it was.
+    Server,
+    /// A resource cannot be read, or can be read again.
+    Reading,
+    /// A run made a new snapshot, which is what is watched from now on.
+    Recorded,
+}
+
+impl Seen {
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Seen::Drift => "drift",
+            Seen::Gone => "gone",
+            Seen::Back => "back",
+            Seen::Status => "status",
+            Seen::Health => "health",
+            Seen::Output => "output",
+            Seen::Server => "server",
+            Seen::Reading => "reading",
+            Seen::Recorded => "recorded",
+        }
+    }
+}
+
+/// One thing that a watch saw.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sight {
+    /// What kind of thing.
+    pub what: Seen,
+    /// Whether all is well with it again, or for the first time.
+    pub well: bool,
+    /// Which deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentName>,
+    /// Which server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    /// Which resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// Which of its properties or outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PropertyPath>,
+    /// What it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+    /// One line. Words of servers are cleaned and bounded.
+    pub text: String,
+    /// Who uses what changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependants: Vec<Dependant>,
+    /// Who depends on those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Dependant>,
+}
+
+impl Sight {
+    /// One that says no more than its line.
+    pub fn new(what: Seen, well: bool, text: String) -> Self {
+        Self {
+            what,
+            well,
+            deployment: None,
+            server: None,
+            address: None,
+            path: None,
+            before: None,
+            after: None,
+            text,
+            dependants: Vec::new(),
+            further: Vec::new(),
+        }
+    }
 }
 
 /// The end of a run: what is done, failed, unknown and not started, and what to do next.

@@ -18,7 +18,7 @@ use crate::{
     plan::{
         ParameterNote, Plan,
         build::{Foreign, Inputs, SecretStatus, build},
-        refresh::{Observed, observe, settle},
+        refresh::{Observed, OtherDeployments, observe, settle},
     },
     policy,
     review::{Answer, Level, Review},
@@ -32,12 +32,14 @@ mod fresh;
 mod given;
 mod look;
 mod saved;
+mod wait;
 mod wanted;
 
 pub use back::{Resumed, before_last, close_interrupted, older, rest};
 pub use given::{given, pairs, parameters_file, read_large, typed_value};
-pub use look::{action_on, drift, find_type, live_rows, no_deployment, not_recorded, wait, which};
+pub use look::{action_on, as_sightings, drift, find_type, last_seen, live_rows, no_deployment, not_recorded, which};
 pub use saved::{load, save, write_file};
+pub use wait::{Until, wait, wait_for};
 pub use wanted::{from_deployment, from_file, from_pattern, from_snapshot, import, nothing, of_template};
 
 // Said and wanted by those who call the line.
@@ -159,6 +161,9 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
         },
     })?;
     plan.parameters = wanted.parameters.clone();
+    if let Some(snapshot) = snapshot {
+        look::sighted(app, snapshot, "plan", &crate::plan::refresh::drift(snapshot, &seen)).await;
+    }
     plan.policy = policy::evaluate(&plan, app.policies());
     Ok((plan, warnings))
 }
@@ -348,6 +353,7 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
     for one in &plan.settled {
         journal.settle(one.entry, one.address.clone(), one.resource.clone(), &one.how).await?;
     }
+    let before = snapshot.clone();
     let mut recorded: BTreeMap<Address, _> = snapshot.map(|s| s.resources).unwrap_or_default();
     for one in &plan.settled {
         match &one.resource {
@@ -355,10 +361,19 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
             None => recorded.remove(&one.address),
         };
     }
+    for one in &plan.refreshed {
+        let resource = apply::scrubbed(one.resource.clone(), app.secrets());
+        journal.refreshed(resource.clone()).await?;
+        recorded.insert(one.address.clone(), resource);
+    }
     let cx = apply::Context { servers: app.servers(), recorded, secrets: app.secrets().clone(), sink: app.sink() };
     let (end, mut summary, broken) = apply::run(plan, &journal, cx, app.apply_options(options)).await;
     let clean = end.failed + end.unknown + end.skipped == 0;
-    summary.snapshot = end_run(journal, end).await?;
+    let made = end_run(journal, end).await?;
+    summary.snapshot = made.as_ref().map(|s| s.number);
+    if let (Some(before), Some(made)) = (&before, &made) {
+        tell_others(app, before, made).await;
+    }
     advise(&mut summary, plan, clean);
     app.sink().emit(Event::RunEnded { summary: Box::new(summary.clone()) });
     match broken {
@@ -367,8 +382,23 @@ async fn apply_locked(app: &App, lock: &crate::store::Lock, approved: &Consumed,
     }
 }
 
-async fn end_run(journal: crate::store::Journal, end: RunEnd) -> Result<Option<u64>, Failure> {
-    Ok(journal.end(end).await?.map(|s| s.number))
+async fn end_run(journal: crate::store::Journal, end: RunEnd) -> Result<Option<Snapshot>, Failure> {
+    Ok(journal.end(end).await?)
+}
+
+/// Says which other deployments use a value that this run has changed: they still have the old one.
+async fn tell_others(app: &App, before: &Snapshot, made: &Snapshot) {
+    let uses = app.others().uses().await;
+    for (address, new) in &made.resources {
+        let Some(old) = before.resources.get(address) else { continue };
+        for change in uses.between_records(&made.deployment, old, new) {
+            let others: Vec<_> = change.dependants.iter().filter(|d| d.deployment != made.deployment).collect();
+            let Some(first) = others.first() else { continue };
+            let names = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let text = format!("{address} has another {} now, and it is used by {names}: swell plan {}", change.path, first.deployment);
+            app.sink().emit(Event::Notice { text });
+        }
+    }
 }
 
 /// The commands at the end: what undoes it, and how to go on.

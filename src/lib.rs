@@ -91,6 +91,9 @@ pub mod flow;
 // The read-only branch: query and troubleshoot.
 pub mod inspect;
 
+// Watching: what changes on the servers, as it changes.
+pub mod watch;
+
 // Servers: list, discover, review, add.
 pub mod servers;
 

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures::{StreamExt, stream};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,27 +15,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Properties, ResourceName, ResourceType, ServerName, ToolName, TypeDef};
 
+pub mod auth;
+
 pub mod binding;
 
 pub mod protocol;
 
 pub mod call;
 
+pub mod card;
+
 pub mod connection;
 
 pub mod error;
 
+pub mod form;
+
 pub mod handler;
+
+mod handshake;
 
 pub mod http;
 
 pub mod native;
 
+pub mod nearby;
+
 pub mod pins;
 
 pub mod process;
 
+mod raw;
+
 pub mod reply;
+
+mod task;
 
 pub mod tools;
 
@@ -52,8 +67,12 @@ pub use binding::{AnyServer, BoundServer, Library};
 pub use call::Effect;
 pub use connection::{ConnectOptions, Connection, Endpoint, connect_all};
 pub use error::ConnectError;
-pub use handler::{Answer, Ask, Notice, Question, Wanted};
+pub use form::Form;
+pub use handler::{Answer, Ask, Notice, Page, Question, Wanted};
 pub use native::NativeServer;
+
+/// How many reads go to one server at the same time.
+pub(crate) const READS_AT_ONCE: usize = 16;
 
 /// Where a resource stands in its life, as its server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -233,6 +252,30 @@ pub struct Key {
     pub name: ResourceName,
     /// The server's id, when it is known; it wins over the name.
     pub id: Option<String>,
+    /// What is wanted or recorded of it, as far as it is known: where a name alone does not say where to look (a region).
+    pub hints: Properties,
+}
+
+impl Key {
+    /// One by its name.
+    pub fn named(kind: &ResourceType, name: &ResourceName) -> Self {
+        Self { kind: kind.clone(), name: name.clone(), id: None, hints: Properties::new() }
+    }
+
+    /// The same, by its id.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<Option<String>>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The same, with what is known of it. What is yet to be known is left out.
+    #[must_use]
+    pub fn hints(mut self, properties: &Properties) -> Self {
+        let known = |v: &Value| crate::domain::reference::references(v).is_empty();
+        self.hints = properties.iter().filter(|(_, v)| known(v)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        self
+    }
 }
 
 /// Who a server is, for the plan and for the check before each wave.
@@ -293,6 +336,11 @@ pub trait ResourceServer: Send + Sync {
 
     /// One resource as it is now; `None` if there is none.
     async fn read(&self, key: &Key) -> Result<Option<Live>, CallError>;
+
+    /// Several at once, in the order of the keys. A server that can only list is asked for each list once.
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        stream::iter(0..keys.len()).map(|n| self.read(&keys[n])).buffered(READS_AT_ONCE).collect().await
+    }
 
     /// All resources, or those of one type.
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError>;

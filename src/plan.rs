@@ -18,6 +18,10 @@ pub mod diff;
 
 pub mod refresh;
 
+pub mod uses;
+
+pub use uses::{OutputChange, Refreshed};
+
 /// The version of the plan's format; a saved plan of another version is refused.
 pub const FORMAT: u32 = 1;
 
@@ -48,6 +52,9 @@ pub struct Plan {
     pub kept: Vec<Address>,
     /// Calls of former runs whose outcome was unknown, settled by reading back. Recorded when the plan is applied.
     pub settled: Vec<Settlement>,
+    /// Resources that stay and of which a value that somebody uses is another one now. Recorded when the plan is applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refreshed: Vec<Refreshed>,
     /// What changed behind Swell's back since the last run.
     pub drift: Vec<Drift>,
     /// Where the template came from.
@@ -177,9 +184,24 @@ pub struct Drift {
     pub gone: bool,
     /// Property by property: recorded, live.
     pub changes: Vec<Change>,
+    /// Values that somebody uses and that are not the recorded ones, with whoever uses them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputChange>,
     /// It is there and does not work: the server's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<String>,
+}
+
+impl Drift {
+    /// A resource that is gone.
+    pub fn gone(address: &Address) -> Self {
+        Self { address: address.clone(), gone: true, changes: Vec::new(), outputs: Vec::new(), unhealthy: None }
+    }
+
+    /// Whether it says nothing.
+    pub fn is_nothing(&self) -> bool {
+        !self.gone && self.changes.is_empty() && self.outputs.is_empty() && self.unhealthy.is_none()
+    }
 }
 
 /// How a step could be undone.
@@ -269,7 +291,7 @@ impl Plan {
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.settled.is_empty()
+        self.steps.is_empty() && self.settled.is_empty() && self.refreshed.is_empty()
     }
 
     /// How many steps of each kind.

@@ -393,11 +393,8 @@ async fn do_own(app: &App, out: &Out, talk: &mut Conversation, own: Own) -> Resu
         Own::Plan(None) => Did::Replied(chat::reopen(app, talk, Manner::PlanOnly).await?),
         Own::Plan(Some(what)) => {
             let is_file = Path::new(&what).is_file() || [".yaml", ".yml", ".json"].iter().any(|end| what.ends_with(end));
-            let args = match is_file {
-                true => WantedArgs { file: Some(what.into()), ..WantedArgs::default() },
-                false => WantedArgs { deployment: Some(what), ..WantedArgs::default() },
-            };
-            let wanted = commands::wanted(app, &args).await?;
+            let args = WantedArgs { file: is_file.then(|| what.clone().into()), ..WantedArgs::default() };
+            let wanted = commands::wanted(app, (!is_file).then_some(what.as_str()), &args).await?;
             Did::Replied(chat::take(app, talk, wanted, Manner::PlanOnly).await?)
         }
         Own::Apply(None) => Did::Replied(chat::reopen(app, talk, manner(app)).await?),

@@ -9,6 +9,7 @@ use crate::{
     diagnostic::Diagnostic,
     domain::{Address, DeploymentName},
     intent::Question,
+    mcp,
     plan::{Counts, Plan},
 };
 
@@ -120,6 +121,16 @@ pub trait Human: Send + Sync {
 
     /// Shows a text and waits until the person types `word` (for `yes`, a `y` is enough). With nobody there it is a no.
     async fn confirm(&self, _text: &str, _word: &str) -> bool {
+        false
+    }
+
+    /// Puts a form of a server to the person. With nobody there it is declined.
+    async fn fill(&self, _question: &mcp::Question, _form: &mcp::Form) -> mcp::Answer {
+        mcp::Answer::Decline
+    }
+
+    /// Says why a page should be opened and which, and opens it after a yes. With nobody there it is a no.
+    async fn visit(&self, _why: &str, _page: &mcp::Page) -> bool {
         false
     }
 

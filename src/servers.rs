@@ -10,15 +10,20 @@ use crate::{
     config::Layer,
     domain::text::{clean, clean_line},
     mcp::{AnyServer, Health, ResourceServer, tools::speaks_protocol},
-    registry::{Row, State},
+    registry::{Registry, Row, State},
     trust::Standing,
 };
 
 mod add;
 
+mod found;
+
+pub mod login;
+
 mod review;
 
 pub use add::{Added, add, plan_to_add};
+pub use found::{FILE as FOUND, at_url, network};
 pub use review::review;
 
 /// Whether the servers in use are asked how they are.
@@ -33,7 +38,7 @@ pub enum Ask {
 /// Every registered server.
 pub async fn list(app: &App, ask: Ask) -> Listing {
     let rows = &app.registry().rows;
-    let mut servers: Vec<Listed> = rows.iter().map(|row| listed(app, row)).collect();
+    let mut servers: Vec<Listed> = rows.iter().map(|row| listed(app.registry(), row)).collect();
     if ask == Ask::Live {
         let asked = rows.iter().zip(&mut servers).filter(|(row, _)| row.is_active());
         futures::future::join_all(asked.filter_map(|(row, listed)| {
@@ -46,12 +51,12 @@ pub async fn list(app: &App, ask: Ask) -> Listing {
     Listing { servers, lookalikes }
 }
 
-fn listed(app: &App, row: &Row) -> Listed {
+fn listed(registry: &Registry, row: &Row) -> Listed {
     let entry = &row.entry;
     let (trust, note, shadowed_by) = match &row.state {
         State::Active(Standing::BuiltIn) => ("built-in", "simulated".to_owned(), None),
         State::Active(Standing::Operator) => ("operator", String::new(), None),
-        State::Active(Standing::Reviewed(r)) => ("reviewed", format!("{} tools pinned", r.tools.as_ref().map_or(0, Vec::len)), None),
+        State::Active(Standing::Reviewed(r)) => ("reviewed", pinned(r.tools.as_ref().map_or(0, Vec::len)), None),
         State::Active(Standing::Quarantined(why)) | State::Quarantined(why) => {
             ("quarantined", format!("{}: swell servers review {}", why.sentence(), entry.name), None)
         }
@@ -60,7 +65,7 @@ fn listed(app: &App, row: &Row) -> Listed {
         State::Unusable(why) => ("unusable", clean(why, 300), None),
     };
     let me = &entry.origin;
-    let shadows = app.registry().rows.iter().filter(|r| r.entry.name == entry.name && matches!(&r.state, State::Shadowed(by) if by == me));
+    let shadows = registry.rows.iter().filter(|r| r.entry.name == entry.name && matches!(&r.state, State::Shadowed(by) if by == me));
     Listed {
         name: entry.name.to_string(),
         called: (entry.called != entry.name.as_str()).then(|| crate::domain::text::reveal(&entry.called)),
@@ -75,9 +80,14 @@ fn listed(app: &App, row: &Row) -> Listed {
         protocol: String::new(),
         tools: None,
         health: "-".to_owned(),
+        latency_ms: None,
         identity: String::new(),
         message: String::new(),
     }
+}
+
+fn pinned(tools: usize) -> String {
+    if tools == 1 { "1 tool pinned".to_owned() } else { format!("{tools} tools pinned") }
 }
 
 fn transport(row: &Row) -> &'static str {
@@ -120,6 +130,7 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
             }
             .to_owned();
             row.message = clean(&health.message, 200);
+            row.latency_ms = Some(health.latency_ms);
         }
         (Err(e), _) | (_, Err(e)) => {
             row.health = "unreachable".to_owned();
@@ -131,13 +142,15 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
 /// What other clients and the environment know, and what would be added.
 pub fn discover(app: &App) -> Vec<Offer> {
     let found = app.registry().rows.iter().filter(|r| !matches!(r.entry.origin.layer, Layer::Project | Layer::User | Layer::BuiltIn));
-    found
-        .map(|row| Offer {
-            server: listed(app, row),
-            would_add: add::preview(&row.entry),
-            notes: row.entry.notes.iter().map(|n| clean_line(n, 300)).collect(),
-        })
-        .collect()
+    found.map(|row| offer(app.registry(), row)).collect()
+}
+
+fn offer(registry: &Registry, row: &Row) -> Offer {
+    Offer {
+        server: listed(registry, row),
+        would_add: add::preview(&row.entry),
+        notes: row.entry.notes.iter().map(|n| clean_line(n, 300)).collect(),
+    }
 }
 
 /// The names of all pinned tools, by server.

@@ -15,8 +15,8 @@ use crate::{
     cli::{Cli, Colour, Command, ParserChoice, SandboxCommand},
     commands::{self, Layout, Out},
     config::{
-        self, Environment, Flags, FoundFile,
-        discover::{MAX_FILE, Os, Surroundings},
+        self, Environment, Flags, FoundFile, Layer,
+        discover::{MAX_FILE, Os, Place, Surroundings},
     },
     diagnostic::{Diagnostic, ExitClass, Failure},
     event::Sink,
@@ -108,7 +108,8 @@ fn settings(cli: &Cli, env: &Environment) -> Result<config::Config, Failure> {
 
 /// Reads what other clients know. A file that cannot be read is said, and takes nothing from the others.
 fn discover(config: &mut config::Config, s: &Surroundings<'_>) {
-    for place in config::discover::places(s) {
+    let found = Place { layer: Layer::Found, path: config.trust.with_file_name(crate::servers::FOUND) };
+    for place in config::discover::places(s).into_iter().chain([found]) {
         let read = std::fs::metadata(&place.path).and_then(|m| {
             if !m.is_file() || m.len() > MAX_FILE {
                 return Err(std::io::Error::other("it is no file, or too large"));
@@ -175,13 +176,16 @@ struct Faces {
     out: Out,
 }
 
-fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
+fn faces(cli: &Cli, env: &Environment, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     let talks = cli.command.is_none();
     let layout = if talks { Layout::Lines } else { Layout::Pretty };
     if cli.global.json {
         let face = Arc::new(JsonSink::new(out.screen.clone()));
+        // Where the answer is one document, what is said besides must not stand in it.
+        let sink: Arc<dyn Sink> =
+            if cli.command.as_ref().is_none_or(Command::goes_on) { face.clone() } else { Arc::new(JsonSink::new(err.clone())) };
         let out = Out { screen: out.screen.clone(), json: true, layout };
-        return Faces { sink: face.clone(), human: face, editor: None, live: None, out };
+        return Faces { sink, human: face, editor: None, live: None, out };
     }
     let began = std::time::Instant::now();
     let live = HumanSink::new(err.clone(), Box::new(move || began.elapsed()), ui::diagnostic::render);
@@ -190,7 +194,8 @@ fn faces(cli: &Cli, config: &config::Config, out: &Out, err: &Screen) -> Faces {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         let setup = Setup { history: config.data.join("history.txt"), color: err.style().color };
         let editor = Arc::new(Editor::new(setup));
-        let human = Arc::new(Terminal::new(err.clone(), editor.clone(), Some(live.clone())));
+        let terminal = Terminal::new(err.clone(), editor.clone(), Some(live.clone()));
+        let human = Arc::new(terminal.with_browser(crate::app::opener(env)));
         let out = Out { screen, json: false, layout };
         return Faces { sink: live.clone(), human, editor: Some(editor), live: Some(live), out };
     }
@@ -204,7 +209,7 @@ async fn dispatch(cli: &Cli, env: &Environment, config: config::Config, out: &Ou
     if let Some(Command::Sandbox(command)) = &cli.command {
         return sandbox(command, &config, out).await;
     }
-    let faces = faces(cli, &config, out, err);
+    let faces = faces(cli, env, &config, out, err);
     let signals =
         Signals::listen().map_err(|e| Failure::from(Diagnostic::bug("signals", format!("Signals cannot be listened to: {e}."))))?;
     let (stop, stopped) = watch::channel(0u8);

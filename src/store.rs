@@ -24,6 +24,8 @@ pub mod record;
 
 pub mod sessions;
 
+pub mod sightings;
+
 pub mod snapshot;
 
 pub mod verify;
@@ -46,6 +48,7 @@ pub use lock::{Alive, Claim, Lock, OsAlive};
 pub use open::Opening;
 pub use query::{LiveRow, Table};
 pub use record::*;
+pub use sightings::Sighting;
 pub use verify::{Broken, VerifyReport};
 
 /// The state of all deployments: one SQLite file. Cheap to clone; all clones share one pool and one queue of writers.

@@ -10,6 +10,8 @@ use std::{
 
 pub mod answer;
 
+mod asking;
+
 mod details;
 
 pub mod diagnostic;
@@ -41,6 +43,8 @@ mod telling;
 pub mod terminal;
 
 pub mod value;
+
+pub mod watch;
 
 #[cfg(test)]
 mod event_tests;

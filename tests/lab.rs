@@ -1,5 +1,7 @@
 //! Real systems behind third-party servers. Each test runs only when its system is named in the environment, and says so when not.
 
+mod aws;
+mod cluster;
 mod docker;
 mod draft;
 mod engine;

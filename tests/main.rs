@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 mod support {
+    pub mod authorization;
     pub mod env;
     pub mod pty;
 }
@@ -9,10 +10,12 @@ mod support {
 mod engine;
 mod lab;
 mod wire {
+    mod authorization;
     mod sandbox;
 }
 
 mod repl {
+    mod answering;
     mod approving;
     mod asking;
     mod piping;
@@ -24,12 +27,15 @@ mod cli {
     mod bindings;
     mod commands;
     mod concurrency;
+    mod eval;
     mod examples;
     mod exit_codes;
     mod json;
+    mod login;
     mod plan;
     mod saved_plan;
     mod servers;
+    mod watch;
 }
 
 mod bad_input {

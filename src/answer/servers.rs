@@ -33,6 +33,9 @@ pub struct Listed {
     pub tools: Option<usize>,
     /// `healthy`, `unhealthy`, `unknown`, `unreachable`, or `-` if it was not asked.
     pub health: String,
+    /// How long its answer took, in milliseconds; none if it gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
     /// What it manages.
     pub identity: String,
     /// The server's words or ours.

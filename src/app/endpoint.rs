@@ -9,10 +9,15 @@ use secrecy::SecretString;
 
 use super::Parts;
 use crate::{
-    config::{Environment, ServerSetting},
+    config::{Environment, GrantSetting, ServerSetting},
     diagnostic::Diagnostic,
     domain::ServerName,
-    mcp::{connection::Endpoint, http::HttpSpec, process::ProcessSpec},
+    mcp::{
+        auth::{AuthSpec, Grant, Tokens},
+        connection::Endpoint,
+        http::HttpSpec,
+        process::ProcessSpec,
+    },
     sandbox::{self, SandboxOptions},
     secret::SecretStore,
 };
@@ -20,6 +25,12 @@ use crate::{
 /// Where the sandbox's world lies below the data folder.
 pub fn world_folder(data: &Path) -> PathBuf {
     data.join("sandbox")
+}
+
+/// The folders that a server is told of. None unless the configuration names some: many servers may do more in them than elsewhere.
+pub(super) fn roots(setting: &ServerSetting, parts: &Parts) -> Vec<PathBuf> {
+    let here = parts.config.project.clone().unwrap_or_default();
+    setting.roots.iter().map(|root| here.join(root)).collect()
 }
 
 /// The error is boxed because it is large and rare.
@@ -52,7 +63,23 @@ pub(super) fn endpoint(
     if let Some(url) = &setting.url {
         let headers =
             setting.headers.iter().map(|(k, v)| Ok((k.clone(), SecretString::from(fill(v)?)))).collect::<Result<_, Box<Diagnostic>>>()?;
-        return Ok(Endpoint::Http(HttpSpec { url: fill(url)?, headers, bearer: None }));
+        let url = fill(url)?;
+        let folder = parts.config.trust.with_file_name("tokens");
+        let tokens = Arc::new(Tokens::new(&folder, name.clone(), &url, secrets.redactor().clone()));
+        let filled = |text: &Option<String>| text.as_deref().map(&fill).transpose();
+        let auth = AuthSpec {
+            tokens,
+            client_id: filled(&setting.oauth.client_id)?,
+            client_secret: filled(&setting.oauth.client_secret)?.map(SecretString::from),
+            client_metadata: filled(&setting.oauth.client_metadata)?,
+            scopes: setting.oauth.scopes.clone(),
+            redirect_port: setting.oauth.redirect_port,
+            grant: match setting.oauth.grant {
+                GrantSetting::Person => Grant::Person,
+                GrantSetting::ClientCredentials => Grant::Client,
+            },
+        };
+        return Ok(Endpoint::Http(HttpSpec { url, headers, bearer: None, auth: Some(auth) }));
     }
     let project = parts.config.project.clone();
     let folder = match &setting.cwd {

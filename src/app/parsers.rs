@@ -8,7 +8,7 @@ use crate::{
     event::Event,
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
     llm::{
-        Budget,
+        Budget, Llm,
         http::{HttpLlm, ModelConfig, RetryPolicy},
         prompt::Prompts,
     },
@@ -59,20 +59,29 @@ impl App {
         *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(parser);
     }
 
+    /// The configured model, without a parser around it: client, prompts, name.
+    pub fn live_model(&self) -> Result<(Arc<dyn Llm>, Arc<Prompts>, String), Failure> {
+        let Some(setting) = &self.config().model else { return Err(no_model()) };
+        let config = ModelConfig {
+            base_url: setting.base_url.clone(),
+            model: setting.model.clone(),
+            key: setting.key.clone(),
+            headers: Vec::new(),
+            timeout: Some(Duration::from_secs(setting.timeout)),
+        };
+        let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
+        let prompts = Prompts::load(&self.folders("prompts"))?;
+        Ok((Arc::new(llm), Arc::new(prompts), setting.model.clone()))
+    }
+
     /// The parser that asks the configured model; none if no model is configured or its settings are bad (which is said).
     pub fn model(&self) -> Option<&LlmParser> {
         let make = || -> Result<Option<LlmParser>, Failure> {
-            let Some(setting) = &self.config().model else { return Ok(None) };
-            let config = ModelConfig {
-                base_url: setting.base_url.clone(),
-                model: setting.model.clone(),
-                key: setting.key.clone(),
-                headers: Vec::new(),
-                timeout: Some(Duration::from_secs(setting.timeout)),
-            };
-            let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
-            let prompts = Prompts::load(&self.folders("prompts"))?;
-            Ok(Some(LlmParser::new(Arc::new(llm), Arc::new(prompts), setting.model.clone(), self.catalog().entries())))
+            if self.config().model.is_none() {
+                return Ok(None);
+            }
+            let (llm, prompts, name) = self.live_model()?;
+            Ok(Some(LlmParser::new(llm, prompts, name, self.catalog().entries())))
         };
         let made = self.model.get_or_init(|| {
             make().unwrap_or_else(|failure| {
@@ -87,13 +96,18 @@ impl App {
     pub fn parser(&self) -> Result<&dyn crate::intent::Parser, Failure> {
         match (self.chosen(), self.model()) {
             (Some(ParserKind::Model), Some(model)) => Ok(model),
-            (Some(ParserKind::Model), None) => {
-                Err(Failure::from(Diagnostic::error("model::none", "No model is configured").detail("`--parser llm` needs a model.").next(
-                    "Say which, for any OpenAI-compatible server:",
-                    "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1",
-                )))
-            }
+            (Some(ParserKind::Model), None) => Err(no_model()),
             _ => Ok(self.offline()),
         }
     }
+}
+
+/// No model is configured, and something needs one.
+fn no_model() -> Failure {
+    Failure::from(
+        Diagnostic::error("model::none", "No model is configured")
+            .detail("`--parser llm` and recording need a model.")
+            .state("Nothing was changed.")
+            .next("Say which, for any OpenAI-compatible server:", "export SWELL_MODEL_URL=http://localhost:11434/v1 SWELL_MODEL=llama3.1"),
+    )
 }

@@ -8,8 +8,8 @@ use crate::{
     diagnostic::Failure,
     domain::{Address, DeploymentName, Scope},
     event::Event,
-    plan::refresh::OtherDeployments,
-    store::{Claim, Lock, Recorded, Store},
+    plan::{refresh::OtherDeployments, uses::Uses},
+    store::{Claim, Gone, Lock, Recorded, Snapshot, Store},
 };
 
 /// How long a lock holds without being renewed.
@@ -109,5 +109,30 @@ impl OtherDeployments for Others<'_> {
                 Scope::Deployment(wanted) => name == wanted,
             })
             .collect()
+    }
+
+    async fn uses(&self) -> Uses {
+        Uses::of(&self.newest().await)
+    }
+}
+
+impl Others<'_> {
+    /// The newest snapshot of every deployment that has anything.
+    async fn newest(&self) -> Vec<Snapshot> {
+        let names = match self.store.deployments(Gone::Hidden).await {
+            Ok(all) => all.into_iter().map(|d| d.name),
+            Err(error) => {
+                tracing::warn!(%error, "the deployments could not be listed");
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for name in names {
+            match self.store.latest(&name).await {
+                Ok(found) => all.extend(found),
+                Err(error) => tracing::warn!(%error, deployment = %name, "a snapshot could not be read"),
+            }
+        }
+        all
     }
 }

@@ -96,7 +96,7 @@ impl Run<'_> {
             .collect();
         let mut found: Vec<(Address, String)> = stream::iter(records)
             .map(|(server, r)| async move {
-                let key = crate::mcp::Key { kind: r.address.kind.clone(), name: r.address.name.clone(), id: Some(r.id.clone()) };
+                let key = crate::mcp::Key::named(&r.address.kind, &r.address.name).id(r.id.clone()).hints(&r.properties);
                 let live = server.read(&key).await.ok().flatten()?;
                 (live.health == crate::mcp::Health::Unhealthy)
                     .then(|| (r.address.clone(), live.reason.unwrap_or_else(|| "the server gives no reason".into())))

@@ -100,7 +100,9 @@ impl Job {
     }
 
     fn lookup_key(&self, id: Option<String>) -> Key {
-        Key { kind: self.address.kind.clone(), name: self.address.name.clone(), id }
+        let known = if self.properties.is_empty() { self.before.as_ref().map(|b| &b.properties) } else { Some(&self.properties) };
+        let key = Key::named(&self.address.kind, &self.address.name).id(id);
+        known.map_or(key.clone(), |known| key.hints(known))
     }
 
     /// Create or update, then wait until it is ready.
@@ -367,7 +369,7 @@ pub(super) async fn with_secrets(
     for (address, path) in wanted {
         let record = results.get(&address).ok_or_else(|| format!("{address} was not made"))?;
         let server = servers.get(&address.server).ok_or_else(|| format!("no server `{}` is registered", address.server))?;
-        let key = Key { kind: address.kind.clone(), name: address.name.clone(), id: Some(record.id.clone()) };
+        let key = Key::named(&address.kind, &address.name).id(record.id.clone()).hints(&record.properties);
         let live = server.read(&key).await.map_err(|e| e.message().to_owned())?.ok_or_else(|| format!("{address} is gone"))?;
         let value = live.lookup(&path).ok_or_else(|| format!("{address} has no `{path}`"))?;
         if let Value::String(text) = &value {
@@ -411,7 +413,7 @@ fn reveal(value: &Value, secrets: &SecretStore, fetched: &BTreeMap<(Address, Str
 }
 
 /// A record without anything secret in it: what goes to the journal.
-pub(super) fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
+pub fn scrubbed(mut record: Recorded, secrets: &SecretStore) -> Recorded {
     let hide = |map: &mut Properties, sensitive: &[String]| {
         for (name, value) in map.iter_mut() {
             *value = if sensitive.contains(name) && !value.is_null() {

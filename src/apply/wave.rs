@@ -18,16 +18,17 @@ use crate::{
 };
 
 impl Run<'_> {
-    /// Whether a step may start now, as far as stops and waves go.
-    pub(super) fn allowed(&self, step: usize) -> bool {
+    /// The last wave of which a step may start now, as far as stops and waves go; 0 if none may.
+    fn last_allowed(&self) -> usize {
         if self.stopped > 0 || self.broken.is_some() {
-            return false;
+            return 0;
         }
-        let wave = self.wave[step];
-        if self.options.hold_after.is_some_and(|h| wave > h) && !self.held {
-            return false;
+        let held = self.options.hold_after.filter(|_| !self.held).unwrap_or(usize::MAX);
+        if !self.options.strict_waves {
+            return held;
         }
-        !self.options.strict_waves || (0..self.state.len()).all(|s| self.wave[s] >= wave || matches!(self.state[s], State::Ended(_)))
+        let open = (0..self.state.len()).filter(|&s| !matches!(self.state[s], State::Ended(_)));
+        open.map(|s| self.wave[s]).min().unwrap_or(0).min(held)
     }
 
     pub(super) fn in_flight(&self, server: Option<&ServerName>) -> usize {
@@ -35,8 +36,9 @@ impl Run<'_> {
     }
 
     pub(super) async fn start_ready(&mut self) {
+        let mut last = self.last_allowed();
         for n in 0..self.state.len() {
-            if self.state[n] != State::Waiting || self.open[n] > 0 || !self.allowed(n) {
+            if self.state[n] != State::Waiting || self.open[n] > 0 || self.wave[n] > last {
                 continue;
             }
             let step = &self.plan.steps[n];
@@ -53,12 +55,15 @@ impl Run<'_> {
                     Some(Some(problem)) => {
                         let problem = problem.clone();
                         self.ended_unsent(n, Outcome::Failed, problem).await;
+                        last = self.last_allowed();
                         continue;
                     }
                     Some(None) => {}
                 }
             }
             self.start(n).await;
+            // What ended at once may have been the last of its wave.
+            last = self.last_allowed();
         }
     }
 

@@ -60,3 +60,35 @@ async fn a_fault_without_a_name_is_looked_for_everywhere() {
     let Some(Reply::Answer { answer }) = replies.first() else { panic!("{replies:?}") };
     assert!(answer.headline.starts_with("shop: shop-db has failed"), "{}", answer.headline);
 }
+
+#[tokio::test]
+async fn a_question_about_the_open_plan_is_answered_from_it_and_leaves_it_open() {
+    let desk = Desk::new().await;
+    let mut talk = Conversation::default();
+    say(&desk, &mut talk, "deploy WordPress with HA on blog.example.org").await;
+    let open = talk.review.as_ref().unwrap().plan.short();
+    for (text, headline) in [
+        ("what will this cost?", "Swell does not know what anything costs."),
+        ("why two replicas?", "replicas is 2: nobody said, and the pattern takes it: two, so that one may fail."),
+        ("what will this plan do?", "Plan "),
+    ] {
+        let replies = say(&desk, &mut talk, text).await;
+        let Some(Reply::Answer { answer }) = replies.first() else { panic!("{text}: {replies:?}") };
+        assert!(answer.headline.starts_with(headline), "{text}: {answer:?}");
+        assert_eq!(talk.review.as_ref().map(|r| r.plan.short()), Some(open.clone()), "{text}");
+    }
+    // A correction still edits the same plan.
+    let replies = say(&desk, &mut talk, "make it 4 replicas").await;
+    assert!(matches!(replies.first(), Some(Reply::Planned { .. })), "{replies:?}");
+    assert_eq!(talk.pending.as_ref().unwrap().params["replicas"].value, serde_json::json!(4));
+}
+
+#[tokio::test]
+async fn where_something_shall_run_is_heard_when_it_is_made_and_when_it_is_corrected() {
+    let desk = Desk::new().await;
+    let mut talk = Conversation::default();
+    say(&desk, &mut talk, "load balanced app on kiosk.example.org on docker, 2 to 4 instances").await;
+    assert_eq!(talk.pending.as_ref().unwrap().params["platform"].value, serde_json::json!("docker"));
+    say(&desk, &mut talk, "run it on kubernetes instead").await;
+    assert_eq!(talk.pending.as_ref().unwrap().params["platform"].value, serde_json::json!("kubernetes"));
+}

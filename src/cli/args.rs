@@ -7,9 +7,15 @@ use clap::{Args, ValueEnum};
 /// What to plan.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
+    /// A deployment: its last template, planned again.
+    #[arg(value_name = "DEPLOYMENT", conflicts_with_all = ["file", "pattern"])]
+    pub deployment: Option<String>,
     /// What is wanted.
     #[command(flatten)]
     pub wanted: WantedArgs,
+    /// Plan the destruction of the deployment.
+    #[arg(long, conflicts_with_all = ["file", "pattern"])]
+    pub destroy: bool,
     /// Write the plan to this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -21,12 +27,9 @@ pub struct PlanArgs {
     pub details: bool,
 }
 
-/// What is wanted: a file, a pattern, or the last template of a deployment.
+/// What is wanted: a file, a pattern, or, without either, the last template of a deployment.
 #[derive(Debug, Clone, Default, Args)]
 pub struct WantedArgs {
-    /// A deployment: its last template, planned again.
-    #[arg(value_name = "DEPLOYMENT", conflicts_with_all = ["file", "pattern"])]
-    pub deployment: Option<String>,
     /// A template (YAML or JSON; `-` is standard input).
     #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "pattern")]
     pub file: Option<PathBuf>,
@@ -45,9 +48,6 @@ pub struct WantedArgs {
     /// The deployment's name, instead of the one in the file.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Plan the destruction of the deployment.
-    #[arg(long, conflicts_with_all = ["file", "pattern"])]
-    pub destroy: bool,
     /// Make wanted resources that exist already ours.
     #[arg(long)]
     pub adopt: bool,
@@ -59,27 +59,9 @@ pub struct ApplyArgs {
     /// A saved plan (`*.json` from `swell plan --out`) or a deployment.
     #[arg(value_name = "PLAN|DEPLOYMENT", conflicts_with_all = ["file", "pattern"])]
     pub subject: Option<String>,
-    /// A template.
-    #[arg(short = 'f', long, value_name = "FILE", conflicts_with = "pattern")]
-    pub file: Option<PathBuf>,
-    /// A pattern.
-    #[arg(long, value_name = "NAME")]
-    pub pattern: Option<String>,
-    /// A parameter of the pattern.
-    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
-    pub params: Vec<String>,
-    /// Parameters from a file.
-    #[arg(long, value_name = "FILE")]
-    pub params_file: Option<PathBuf>,
-    /// A variable of the template.
-    #[arg(long = "var", value_name = "NAME=VALUE")]
-    pub vars: Vec<String>,
-    /// The deployment's name, instead of the one in the file.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Make wanted resources that exist already ours.
-    #[arg(long)]
-    pub adopt: bool,
+    /// What is wanted.
+    #[command(flatten)]
+    pub wanted: WantedArgs,
     /// How to run.
     #[command(flatten)]
     pub run: RunArgs,
@@ -207,9 +189,43 @@ pub enum GraphFormat {
 /// What to wait for.
 #[derive(Debug, Clone, Args)]
 pub struct WaitArgs {
-    /// `server:type:name`.
-    pub address: String,
+    /// `server:type:name`, or a deployment: everything in it.
+    #[arg(value_name = "ADDRESS|DEPLOYMENT")]
+    pub subject: String,
+    /// What is waited for.
+    #[arg(long = "for", value_name = "STATE", value_enum, default_value_t = WaitFor::Ready)]
+    pub until: WaitFor,
     /// Longest wait.
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     pub timeout: String,
+}
+
+/// What can be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// There and usable.
+    Ready,
+    /// Its server says that it does its work.
+    Healthy,
+    /// No longer there.
+    Gone,
+}
+
+/// What to watch, and how.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// Which deployment; all without it.
+    pub deployment: Option<String>,
+    /// Time between two looks at a server that does not tell of changes by itself.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub interval: String,
+    /// Look once and end.
+    #[arg(long, conflicts_with = "period")]
+    pub once: bool,
+    /// End after this time.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub period: Option<String>,
+    /// Exit with 4 if anything changed or is not as recorded.
+    #[arg(long)]
+    pub exit_code: bool,
 }

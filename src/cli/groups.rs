@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::RunArgs;
 
@@ -12,7 +12,16 @@ pub enum ServersCommand {
     /// All servers: where each is from, whether it is trusted, and how it does.
     List,
     /// What other clients (Claude, Cursor, VS Code, Windsurf) and the environment know.
-    Discover,
+    Discover {
+        /// Read the server card at this URL, or what its domain's catalogue names.
+        url: Option<String>,
+        /// Ask the local network (mDNS).
+        #[arg(long, conflicts_with = "url")]
+        network: bool,
+        /// How long to listen in the network.
+        #[arg(long = "for", value_name = "DURATION", default_value = "3s", requires = "network")]
+        span: String,
+    },
     /// Look at how a server is started, and after a yes start it and pin its tools.
     Review {
         /// Which.
@@ -21,8 +30,24 @@ pub enum ServersCommand {
         #[arg(long, value_name = "sha256:…")]
         digest: Option<String>,
     },
-    /// Take a reviewed server over into your own configuration.
+    /// Take a reviewed server over into your own configuration; with a URL, read its server card first.
     Add {
+        /// Which; or a URL whose server card names it.
+        server: String,
+    },
+    /// Log in at a server behind a URL that wants authorization.
+    Login {
+        /// Which.
+        server: String,
+        /// A right to ask for besides those that the server names; may be given several times.
+        #[arg(long = "scope", value_name = "SCOPE")]
+        scopes: Vec<String>,
+        /// Only show the page; open it yourself.
+        #[arg(long)]
+        no_browser: bool,
+    },
+    /// Forget a login.
+    Logout {
         /// Which.
         server: String,
     },
@@ -178,6 +203,31 @@ pub enum EvalCommand {
         /// JSON lines; `-` is standard input.
         file: PathBuf,
     },
+    /// Ask the configured model, and keep its answers without secrets, to replay them later.
+    Record {
+        /// JSON lines: cases.
+        cases: PathBuf,
+        /// Where the recordings are.
+        #[arg(long, value_name = "FOLDER", default_value = "evals/recordings")]
+        into: PathBuf,
+        /// What to do where a recording is already there.
+        #[arg(long, value_enum, default_value_t = Again::Once)]
+        mode: Again,
+        /// How often each case is asked.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+        repeats: u32,
+    },
+    /// Write what `run --json` or `record --json` found in another form.
+    Report {
+        /// The file of results; `-` is standard input.
+        file: PathBuf,
+        /// The form.
+        #[arg(long, value_enum, default_value_t = Form::Table)]
+        format: Form,
+        /// Write to this file instead of standard output.
+        #[arg(short, long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Compare two files of results with McNemar's test.
     Compare {
         /// One.
@@ -185,6 +235,34 @@ pub enum EvalCommand {
         /// The other.
         b: PathBuf,
     },
+}
+
+/// What recording does with what is recorded already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Again {
+    /// Replay; ask only for a case without any recording.
+    Once,
+    /// Replay; ask for every request that is missing.
+    New,
+    /// Ask everything again.
+    All,
+    /// Ask everything again, say what differs, write nothing.
+    Verify,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For a terminal.
+    Table,
+    /// Everything, as data.
+    Json,
+    /// For tools that read test results.
+    Junit,
+    /// One page that needs nothing else.
+    Html,
+    /// For a pull request.
+    Markdown,
 }
 
 /// Commands about the sandbox.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What is wanted by `-f`, `--pattern` or a deployment's name.
-pub async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
+pub async fn wanted(app: &App, name: Option<&str>, args: &WantedArgs) -> Result<Wanted, Failure> {
     let foreign = if args.adopt { Foreign::Adopt } else { Foreign::Refuse };
     let wanted = match (&args.file, &args.pattern) {
         (Some(file), _) => flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())?,
@@ -33,13 +33,10 @@ pub async fn wanted(app: &App, args: &WantedArgs) -> Result<Wanted, Failure> {
         }
         _ => {
             // A template may be named without `-f`, as long as no deployment has that name.
-            if let Some(file) = args.deployment.as_deref().map(Path::new).filter(|p| !args.destroy && is_template(p)) {
+            if let Some(file) = name.map(Path::new).filter(|p| is_template(p)) {
                 return Ok(Wanted { foreign, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
             }
-            let name = flow::which(app, args.deployment.as_deref()).await?;
-            if args.destroy {
-                return Ok(flow::nothing(&name, format!("swell destroy {name}")));
-            }
+            let name = flow::which(app, name).await?;
             let Some(snapshot) = app.store().latest(&name).await? else { return Err(flow::no_deployment(app, name.as_str()).await) };
             let changed = flow::given(parameters(&args.params, args.params_file.as_deref())?);
             ready(flow::from_deployment(app, &snapshot, changed, format!("{name}, as last wanted")).await?)?
@@ -86,7 +83,13 @@ pub(super) fn parameters(pairs: &[String], file: Option<&Path>) -> Result<IndexM
 
 /// `swell plan`.
 pub async fn plan(app: &App, out: &Out, args: &PlanArgs) -> Exit {
-    let review = flow::plan(app, wanted(app, &args.wanted).await?).await?;
+    let wanted = if args.destroy {
+        let name = flow::which(app, args.deployment.as_deref()).await?;
+        flow::nothing(&name, format!("swell destroy {name}"))
+    } else {
+        wanted(app, args.deployment.as_deref(), &args.wanted).await?
+    };
+    let review = flow::plan(app, wanted).await?;
     if let Some(file) = &args.out {
         flow::save(&review, file)?;
     }
@@ -111,18 +114,7 @@ pub async fn apply(app: &App, args: &ApplyArgs) -> Exit {
     if let Some(file) = args.subject.as_deref().filter(saved) {
         return apply_saved(app, Path::new(file), options).await;
     }
-    let wanted_args = WantedArgs {
-        deployment: args.subject.clone(),
-        file: args.file.clone(),
-        pattern: args.pattern.clone(),
-        params: args.params.clone(),
-        params_file: args.params_file.clone(),
-        vars: args.vars.clone(),
-        name: args.name.clone(),
-        destroy: false,
-        adopt: args.adopt,
-    };
-    road(app, wanted(app, &wanted_args).await?, options).await
+    road(app, wanted(app, args.subject.as_deref(), &args.wanted).await?, options).await
 }
 
 pub(super) async fn apply_saved(app: &App, file: &Path, options: RunOptions) -> Exit {

@@ -1,14 +1,12 @@
 //! Commands that only look.
 
-use std::time::Duration;
-
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::{CHANGES, DONE, Exit, Out};
 use crate::{
     app::App,
-    cli::{DriftArgs, GraphArgs, GraphFormat, HistoryArgs, OneDeployment, ShowArgs, WaitArgs},
+    cli::{DriftArgs, GraphArgs, GraphFormat, HistoryArgs, OneDeployment, ShowArgs},
     diagnostic::ExitClass,
     domain::Address,
     flow, inspect,
@@ -82,7 +80,15 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
                 Some(n) => flow::older(app, &name, Some(n)).await?,
                 None => app.store().latest(&name).await?.ok_or_else(|| flow::usage(&format!("`{name}` has no snapshot")))?,
             };
-            out.data(&snapshot, || ui::show::snapshot(&snapshot, Level::Brief, &out.screen.style()));
+            let seen = flow::last_seen(app, &snapshot).await?;
+            let mut data = serde_json::to_value(&snapshot).unwrap_or_default();
+            if let (Value::Object(fields), false) = (&mut data, seen.is_empty()) {
+                fields.insert("last_seen".to_owned(), json!(seen.iter().map(|(s, _)| s).collect::<Vec<_>>()));
+            }
+            out.data(&data, || {
+                let style = out.screen.style();
+                ui::show::snapshot(&snapshot, Level::Brief, &style) + &ui::show::last_seen(&snapshot.deployment, &seen, &style)
+            });
         }
     }
     Ok(DONE)
@@ -91,8 +97,13 @@ pub async fn show(app: &App, out: &Out, args: &ShowArgs) -> Exit {
 /// `swell outputs`.
 pub async fn outputs(app: &App, out: &Out, args: &OneDeployment) -> Exit {
     let name = flow::which(app, args.deployment.as_deref()).await?;
-    let outputs = app.store().latest(&name).await?.map(|s| s.outputs).unwrap_or_default();
-    out.data(&outputs, || ui::show::outputs(&outputs, &out.screen.style()));
+    let snapshot = app.store().latest(&name).await?;
+    let seen = match &snapshot {
+        Some(snapshot) => flow::last_seen(app, snapshot).await?,
+        None => Vec::new(),
+    };
+    let outputs = snapshot.map(|s| s.outputs).unwrap_or_default();
+    out.data(&outputs, || ui::show::outputs(&outputs, &out.screen.style()) + &ui::show::outputs_seen(&name, &seen, &out.screen.style()));
     Ok(DONE)
 }
 
@@ -128,16 +139,6 @@ pub async fn graph(app: &App, out: &Out, args: &GraphArgs) -> Exit {
         Some(file) => flow::write_file(file, text.as_bytes())?,
         None => out.screen.print(&text),
     }
-    Ok(DONE)
-}
-
-/// `swell wait`.
-pub async fn wait(app: &App, out: &Out, args: &WaitArgs) -> Exit {
-    let address: Address = args.address.parse().map_err(|e: crate::domain::NameError| flow::usage(&e.to_string()))?;
-    let span: jiff::SignedDuration =
-        args.timeout.parse().map_err(|_| flow::usage(&format!("`{}` is not a duration such as `90s` or `5m`", args.timeout)))?;
-    let live = flow::wait(app, &address, Duration::try_from(span).unwrap_or_default()).await?;
-    out.data(&live, || format!("{address} is ready\n"));
     Ok(DONE)
 }
 

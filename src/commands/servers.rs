@@ -1,5 +1,7 @@
 //! `swell servers …`, each as one short function.
 
+use std::time::Duration;
+
 use super::{DONE, Exit, Out};
 use crate::{
     app::App,
@@ -7,18 +9,46 @@ use crate::{
     diagnostic::ExitClass,
     event::Event,
     inspect,
-    servers::{self, Ask},
+    servers::{
+        self, Ask,
+        login::{self, Browser},
+    },
     ui,
 };
+
+/// The longest time for which the network is listened to.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// `swell servers …`.
 pub async fn servers(app: &App, out: &Out, command: &ServersCommand) -> Exit {
     match command {
         ServersCommand::List => list(app, out).await,
         ServersCommand::Health => health(app, out).await,
-        ServersCommand::Discover => discover(app, out),
+        ServersCommand::Discover { url: Some(url), .. } => found(out, servers::at_url(app, url).await?),
+        ServersCommand::Discover { network: true, span, .. } => {
+            let span = super::watch::duration(span)?.clamp(Duration::from_millis(100), LONGEST);
+            found(out, servers::network(app, span).await?)
+        }
+        ServersCommand::Discover { .. } => discover(app, out),
         ServersCommand::Review { server, digest } => review(app, out, server, digest.as_deref()).await,
+        ServersCommand::Add { server } if server.contains("://") => found(out, servers::at_url(app, server).await?),
         ServersCommand::Add { server } => add(app, out, server),
+        ServersCommand::Login { server, scopes, no_browser } => {
+            let browser = if *no_browser { Browser::Show } else { Browser::Open };
+            let outcome = login::login(app, server, scopes, browser).await?;
+            out.data(&outcome, || match outcome.outcome {
+                "declined" => "not logged in; nothing was opened\n".to_owned(),
+                _ if outcome.scopes.is_empty() => format!("logged in at {server}\n"),
+                _ => format!("logged in at {server} with the rights {}\n", outcome.scopes.join(" ")),
+            });
+            Ok(if outcome.outcome == "declined" { ExitClass::Refused.code() } else { DONE })
+        }
+        ServersCommand::Logout { server } => {
+            let forgotten = login::logout(app, server)?;
+            let words = if forgotten { "the login is forgotten" } else { "there was no login" };
+            out.data(&serde_json::json!({ "server": server, "forgotten": forgotten }), || format!("{server}: {words}\n"));
+            Ok(DONE)
+        }
         ServersCommand::Tools { server } => {
             let tools = inspect::tools(app, server).await?;
             out.data(&tools, || {
@@ -54,8 +84,12 @@ async fn health(app: &App, out: &Out) -> Exit {
     let mut listing = servers::list(app, Ask::Live).await;
     listing.servers.retain(|s| s.health != "-");
     out.data(&listing.servers, || {
-        let cells = listing.servers.iter().map(|s| vec![s.name.clone(), s.health.clone(), s.identity.clone(), s.message.clone()]);
-        out.table(&["server", "health", "identity", ""], cells.collect())
+        let latency = |ms: Option<u64>| ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
+        let cells = listing
+            .servers
+            .iter()
+            .map(|s| vec![s.name.clone(), s.health.clone(), latency(s.latency_ms), s.identity.clone(), s.message.clone()]);
+        out.table(&["server", "health", "latency", "identity", ""], cells.collect())
     });
     Ok(if listing.servers.iter().all(|s| s.health == "healthy") { DONE } else { ExitClass::Refused.code() })
 }
@@ -67,14 +101,23 @@ fn discover(app: &App, out: &Out) -> Exit {
     Ok(DONE)
 }
 
+/// What was found just now; nothing of it was connected to.
+fn found(out: &Out, offers: Vec<crate::answer::servers::Offer>) -> Exit {
+    out.data(&offers, || match offers.as_slice() {
+        [] => "Nothing was found.\n".to_owned(),
+        all => ui::servers::offers(all, &out.screen.style()),
+    });
+    Ok(DONE)
+}
+
 async fn review(app: &App, out: &Out, name: &str, digest: Option<&str>) -> Exit {
     let outcome = servers::review(app, name, digest).await?;
     out.data(&outcome, || {
-        let tools = outcome.tools.as_ref().map_or(0, |t| t.tools.len());
+        let tools = ui::lines::count(outcome.tools.as_ref().map_or(0, |t| t.tools.len()), "tool", "tools");
         match outcome.outcome.as_str() {
             "declined" => format!("{name} stays quarantined; nothing was changed.\n"),
-            "unchanged" => format!("{name} is as it was reviewed: {tools} tools pinned.\n"),
-            _ => format!("{name} is reviewed: {tools} tools pinned.\n"),
+            "unchanged" => format!("{name} is as it was reviewed: {tools} pinned.\n"),
+            _ => format!("{name} is reviewed: {tools} pinned.\n"),
         }
     });
     if let Some(tools) = outcome.tools.as_ref().filter(|_| outcome.outcome != "declined") {

@@ -33,6 +33,8 @@ pub enum Layer {
     Windsurf,
     /// `claude_desktop_config.json`.
     ClaudeDesktop,
+    /// What the local network or a server card named, when it was asked for.
+    Found,
     /// The simulated servers in this binary.
     BuiltIn,
 }
@@ -53,6 +55,7 @@ impl Layer {
             Layer::VsCode => "VS Code",
             Layer::Windsurf => "Windsurf",
             Layer::ClaudeDesktop => "Claude Desktop",
+            Layer::Found => "found",
             Layer::BuiltIn => "built-in",
         }
     }

@@ -29,9 +29,46 @@ pub struct ServerSetting {
     /// HTTP headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// Folders that the server is told of as its roots; a relative one is below the project's folder.
+    #[serde(default)]
+    pub roots: Vec<std::path::PathBuf>,
+    /// How a person logs in at it, where its own metadata does not say enough.
+    #[serde(default)]
+    pub oauth: OauthSetting,
     /// Seconds until a start counts as failed.
     #[serde(default = "start_timeout")]
     pub start_timeout: u64,
+}
+
+/// What an authorization server knows of Swell beforehand. Nothing of it has to be set where clients may register themselves.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthSetting {
+    /// The client that was registered by hand.
+    pub client_id: Option<String>,
+    /// Its secret, best as `${secret:NAME}`.
+    pub client_secret: Option<String>,
+    /// The `https` address of a client id metadata document.
+    pub client_metadata: Option<String>,
+    /// Scopes to ask for besides those that the server names.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// The port for the way back from the browser, where the registered client has a fixed one.
+    pub redirect_port: Option<u16>,
+    /// Who logs in.
+    #[serde(default)]
+    pub grant: GrantSetting,
+}
+
+/// Who logs in at a server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantSetting {
+    /// A person: `swell servers login`.
+    #[default]
+    Person,
+    /// Swell itself, with `client_id` and `client_secret`; for machines on which nobody is.
+    ClientCredentials,
 }
 
 fn start_timeout() -> u64 {
@@ -48,6 +85,8 @@ impl Default for ServerSetting {
             env: BTreeMap::new(),
             url: None,
             headers: BTreeMap::new(),
+            roots: Vec::new(),
+            oauth: OauthSetting::default(),
             start_timeout: start_timeout(),
         }
     }

@@ -1,6 +1,9 @@
 //! The report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere.
 
-use super::report::{LABELS, Report};
+use super::{
+    report::{LABELS, Report},
+    stats::{Bin, bins},
+};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
 table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;text-align:right;border-bottom:1px solid #d8dee4}\
@@ -60,6 +63,19 @@ impl Report {
             out += &format!("<tr><td>{}<td>{k}/{n}</tr>", escaped(&category));
         }
         out += "</table>";
+        for (title, slices) in [("tag", self.exact_by(|r| r.tags.clone(), 5)), ("language", self.exact_by(|r| vec![r.lang.clone()], 1))] {
+            out += &format!("<h2>Exact by {title}</h2><table>");
+            for (name, (k, n)) in slices {
+                let share = k as f64 / n as f64 * 100.0;
+                out +=
+                    &format!("<tr><td>{}<td>{k}/{n}<td><div class=\"bar\"><i style=\"width:{share:.1}%\"></i></div></tr>", escaped(&name));
+            }
+            out += "</table>";
+        }
+        let bins = bins(&self.sure());
+        if !bins.is_empty() {
+            out += &format!("<h2>How sure, how often right</h2>{}", diagram(&bins));
+        }
         let wrong: Vec<_> = self.wrong().collect();
         out += &format!("<h2>Not exact ({})</h2>", wrong.len());
         for (row, why) in wrong {
@@ -69,6 +85,27 @@ impl Report {
         }
         out + "</html>\n"
     }
+}
+
+/// The reliability diagram: a dot for each bin, as large as the share of answers in it. On the line, confidence is what it says.
+fn diagram(bins: &[Bin]) -> String {
+    let all: usize = bins.iter().map(|b| b.n).sum();
+    let at = |share: f64| 40.0 + share * 240.0;
+    let mut out = String::from(
+        "<svg viewBox=\"0 0 300 300\" width=\"300\" height=\"300\" role=\"img\" aria-label=\"reliability\"><g stroke=\"currentColor\" fill=\"none\">\
+         <path d=\"M40 20V260H280\"/><path d=\"M40 260L280 20\" stroke-dasharray=\"4\" opacity=\".5\"/></g><g fill=\"#0b6bcb\">",
+    );
+    for b in bins {
+        let size = 3.0 + 12.0 * (b.n as f64 / all.max(1) as f64).sqrt();
+        let (x, y) = (at(b.confidence), 300.0 - at(b.right));
+        out += &format!(
+            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{size:.1}\"><title>{} answers: {:.0} % sure, {:.0} % right</title></circle>",
+            b.n,
+            b.confidence * 100.0,
+            b.right * 100.0
+        );
+    }
+    out + "</g><g fill=\"currentColor\" font-size=\"11\"><text x=\"130\" y=\"285\">how sure</text><text x=\"4\" y=\"14\">right</text></g></svg>"
 }
 
 #[cfg(test)]

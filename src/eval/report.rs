@@ -152,6 +152,11 @@ impl Report {
         self.exact_by(|r| vec![r.category.clone()], 1)
     }
 
+    /// Confidence and whether the frame is right, of every answer that has one.
+    pub fn sure(&self) -> Vec<(f64, bool)> {
+        self.rows.iter().filter_map(|r| Some((r.confidence?, r.verdict.exact))).collect()
+    }
+
     /// Latencies in ascending order.
     fn latencies(&self) -> Vec<f64> {
         let mut all: Vec<f64> = self.rows.iter().map(|r| r.latency_ms).collect();
@@ -170,7 +175,7 @@ impl Report {
             "slots".to_owned(),
             json!({"tp": s.tp, "fp": s.fp, "fn": s.missed, "precision": s.precision, "recall": s.recall, "f1": s.f1}),
         );
-        let sure: Vec<(f64, bool)> = self.rows.iter().filter_map(|r| Some((r.confidence?, r.verdict.exact))).collect();
+        let sure = self.sure();
         if !sure.is_empty() {
             let brier = sure.iter().map(|(c, ok)| (c - f64::from(u8::from(*ok))).powi(2)).sum::<f64>() / sure.len() as f64;
             out.insert("calibration".to_owned(), json!({"ece10": round4(ece(&sure)), "brier": round4(brier), "n": sure.len()}));
@@ -204,9 +209,21 @@ impl Report {
         json!({"suite": self.suite, "parser": self.parser, "mode": self.mode, "limit": self.limit(), "metrics": self.metrics(), "rows": self.rows})
     }
 
-    /// Reads what [`Report::json`] wrote.
+    /// Reads what [`Report::json`] wrote, or the first report of what `swell eval run --json` wrote.
     pub fn from_json(text: &str) -> Result<Self, EvalError> {
-        serde_json::from_str(text).map_err(|e| EvalError::BadFile { what: "the report", detail: e.to_string() })
+        let none = || EvalError::BadFile { what: "the report", detail: "it holds no report".to_owned() };
+        Self::all_from_json(text)?.into_iter().next().ok_or_else(none)
+    }
+
+    /// Reads every report of a file: one report, or the list that `swell eval run --json` writes.
+    pub fn all_from_json(text: &str) -> Result<Vec<Self>, EvalError> {
+        let bad = |e: serde_json::Error| EvalError::BadFile { what: "the report", detail: e.to_string() };
+        let all = match serde_json::from_str(text).map_err(bad)? {
+            Value::Array(all) => all,
+            one => vec![one],
+        };
+        let inner = |mut v: Value| v.get_mut("report").map(Value::take).unwrap_or(v);
+        all.into_iter().map(|v| serde_json::from_value(inner(v)).map_err(bad)).collect()
     }
 
     /// What the figures do not say.

@@ -64,14 +64,31 @@ pub fn mcnemar(pairs: impl IntoIterator<Item = (bool, bool)>) -> (usize, usize, 
     (only_a, only_b, (2.0 * tail).min(1.0))
 }
 
-/// Expected calibration error over ten equal bins.
-pub fn ece(pairs: &[(f64, bool)]) -> f64 {
+/// One of ten equal bins of confidence that holds something.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bin {
+    /// How many answers.
+    pub n: usize,
+    /// Their mean confidence.
+    pub confidence: f64,
+    /// The share that is right.
+    pub right: f64,
+}
+
+/// Answers by confidence, in ten equal bins; empty ones are left out.
+pub fn bins(pairs: &[(f64, bool)]) -> Vec<Bin> {
     let mut bins = vec![Vec::new(); 10];
     for (confidence, right) in pairs {
         bins[((confidence * 10.0) as usize).min(9)].push((*confidence, f64::from(u8::from(*right))));
     }
     let mean = |all: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| all.iter().map(which).sum::<f64>() / all.len() as f64;
-    let gaps = bins.iter().filter(|b| !b.is_empty()).map(|b| b.len() as f64 * (mean(b, |x| x.0) - mean(b, |x| x.1)).abs());
+    let full = bins.iter().filter(|b| !b.is_empty());
+    full.map(|b| Bin { n: b.len(), confidence: mean(b, |x| x.0), right: mean(b, |x| x.1) }).collect()
+}
+
+/// Expected calibration error over ten equal bins.
+pub fn ece(pairs: &[(f64, bool)]) -> f64 {
+    let gaps = bins(pairs).into_iter().map(|b| b.n as f64 * (b.confidence - b.right).abs());
     gaps.sum::<f64>() / pairs.len().max(1) as f64
 }
 

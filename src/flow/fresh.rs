@@ -5,7 +5,7 @@ use crate::{
     desired,
     diagnostic::{Diagnostic, Failure},
     domain::{Action, Address},
-    plan::{Plan, refresh::observe},
+    plan::{Drift, Plan, refresh::observe, uses::same_values},
     store::Snapshot,
 };
 
@@ -41,10 +41,10 @@ pub(super) async fn check_targets(app: &App, plan: &Plan) -> Result<(), Failure>
 pub(super) async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> Result<(), Failure> {
     let touched = |a: &Address| plan.kept.contains(a) || plan.steps.iter().any(|s| s.address == *a && s.action == Action::Update);
     let seen = observe(app.servers(), &desired::nothing(&plan.deployment), Some(snapshot), &app.others(), app.sink()).await;
-    let told =
-        |one: &crate::plan::Drift| plan.drift.iter().any(|d| d.address == one.address && d.gone == one.gone && d.changes == one.changes);
+    let same = |a: &Drift, b: &Drift| a.gone == b.gone && a.changes == b.changes && same_values(&a.outputs, &b.outputs);
+    let told = |one: &Drift| plan.drift.iter().any(|d| d.address == one.address && same(d, one));
     let now = crate::plan::refresh::drift(snapshot, &seen);
-    match now.iter().find(|d| (d.gone || !d.changes.is_empty()) && touched(&d.address) && !told(d)) {
+    match now.iter().find(|d| (d.gone || !d.changes.is_empty() || !d.outputs.is_empty()) && touched(&d.address) && !told(d)) {
         Some(d) if d.gone => Err(stale(plan, format!("`{}`, on which it builds, is gone from its server.", d.address))),
         Some(d) => Err(stale(plan, format!("`{}`, on which it builds, was changed on its server since.", d.address))),
         None => Ok(()),
@@ -55,7 +55,7 @@ pub(super) async fn check_world(app: &App, plan: &Plan, snapshot: &Snapshot) -> 
 pub(super) async fn check_reads(app: &App, plan: &Plan) -> Result<(), Failure> {
     for read in plan.reads.iter().filter(|r| r.found_in.is_none()) {
         let server = app.server(&read.address.server)?;
-        let key = crate::mcp::Key { kind: read.address.kind.clone(), name: read.address.name.clone(), id: Some(read.id.clone()) };
+        let key = crate::mcp::Key::named(&read.address.kind, &read.address.name).id(read.id.clone());
         let live = server.read(&key).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&read.address.server, &e)))?;
         let Some(live) = live else { return Err(stale(plan, format!("`{}`, which it refers to, is gone.", read.address))) };
         for (path, then) in &read.used {

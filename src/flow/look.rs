@@ -1,7 +1,5 @@
 //! Looking without planning: which deployment, what is live, whether it is ready, what drifted.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use super::{held, needed_unreachable};
@@ -12,8 +10,8 @@ use crate::{
     domain::{Action, Address, DeploymentName, ServerName, TypeDef},
     event::Event,
     mcp::Types,
-    plan::{Plan, refresh::observe},
-    store::Gone,
+    plan::{Drift, Plan, refresh::observe},
+    store::{Gone, Sighting, Snapshot},
 };
 
 /// The diagnostic of a deployment that is not there, with the nearest name.
@@ -58,38 +56,6 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
     }
 }
 
-/// Waits until a resource is ready; returns its last state.
-pub async fn wait(app: &App, address: &Address, timeout: Duration) -> Result<crate::mcp::Live, Failure> {
-    let server = app.server(&address.server)?;
-    let key = crate::mcp::Key { kind: address.kind.clone(), name: address.name.clone(), id: None };
-    let since = std::time::Instant::now();
-    let mut pause = Duration::from_millis(100);
-    loop {
-        let live = server.read(&key).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&address.server, &e)))?;
-        match live {
-            Some(live) if live.status == crate::mcp::Status::Ready && live.health != crate::mcp::Health::Unhealthy => return Ok(live),
-            other if since.elapsed() >= timeout => {
-                let why = match &other {
-                    None => "it is not there".to_owned(),
-                    Some(live) => {
-                        live.reason.as_deref().map_or_else(|| "it is not ready".to_owned(), |r| crate::domain::text::clean(r, 300))
-                    }
-                };
-                return Err(Failure::from(
-                    Diagnostic::error("wait::timeout", "A resource is not ready in time")
-                        .address(address)
-                        .fact("resource", address.to_string())
-                        .detail(format!("After {}s: {why}.", timeout.as_secs()))
-                        .state("Nothing was changed.")
-                        .next("Find out why:", format!("swell -p \"why is {} not ready?\"", address.name)),
-                ));
-            }
-            _ => tokio::time::sleep(pause).await,
-        }
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
-}
-
 /// Finds `server:type` among the types.
 pub fn find_type<'t>(types: &'t Types, text: &str) -> Result<(&'t ServerName, &'t TypeDef), Failure> {
     let (server, kind) =
@@ -114,7 +80,7 @@ pub fn action_on(plan: &Plan, address: &Address) -> Option<Action> {
 }
 
 /// Recorded against live, for one deployment. Changes nothing.
-pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<crate::plan::Drift>, Failure> {
+pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<Drift>, Failure> {
     let Some(snapshot) = app.store().latest(deployment).await? else { return Err(no_deployment(app, deployment.as_str()).await) };
     let template = desired::from_snapshot(&snapshot);
     let seen = observe(app.servers(), &template, Some(&snapshot), &app.others(), app.sink()).await;
@@ -126,7 +92,28 @@ pub async fn drift(app: &App, deployment: &DeploymentName) -> Result<Vec<crate::
     if !seen.problems.is_empty() {
         return Err(seen.problems.into());
     }
-    Ok(crate::plan::refresh::drift(&snapshot, &seen))
+    let found = crate::plan::refresh::drift(&snapshot, &seen);
+    sighted(app, &snapshot, "drift", &found).await;
+    Ok(found)
+}
+
+/// What is kept of drift, with nothing secret in it.
+pub fn as_sightings<'a>(app: &App, drifts: impl IntoIterator<Item = &'a Drift>) -> Vec<(Address, Value)> {
+    let redactor = app.secrets().redactor();
+    drifts.into_iter().map(|d| (d.address.clone(), redactor.json(&serde_json::to_value(d).unwrap_or_default()))).collect()
+}
+
+/// Keeps what a look found, for those who look at the state later. It is no record, so that it fails is no failure.
+pub async fn sighted(app: &App, snapshot: &Snapshot, seen_by: &str, found: &[Drift]) {
+    if let Err(error) = app.store().put_sightings(&snapshot.deployment, snapshot.number, seen_by, &as_sightings(app, found)).await {
+        tracing::warn!(%error, deployment = %snapshot.deployment, "what was seen could not be kept");
+    }
+}
+
+/// What was last seen not to be as in this snapshot: when, by what, and what.
+pub async fn last_seen(app: &App, snapshot: &Snapshot) -> Result<Vec<(Sighting, Drift)>, Failure> {
+    let all = app.store().sightings(&snapshot.deployment, snapshot.number).await?;
+    Ok(all.into_iter().filter_map(|s| Some((s.clone(), serde_json::from_value(s.drift).ok()?))).collect())
 }
 
 /// The diagnostic of an address that no deployment recorded.

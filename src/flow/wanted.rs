@@ -145,7 +145,7 @@ pub async fn import(app: &App, deployment: &DeploymentName, addresses: &[Address
     for address in addresses {
         let server = app.server(&address.server)?;
         let (_, def) = find_type(&types, &format!("{}:{}", address.server, address.kind))?;
-        let key = crate::mcp::Key { kind: address.kind.clone(), name: address.name.clone(), id: None };
+        let key = crate::mcp::Key::named(&address.kind, &address.name);
         let live = server.read(&key).await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&address.server, &e)))?;
         let Some(live) = live else {
             return Err(Failure::from(

@@ -125,7 +125,7 @@ impl Desk {
         Self { folder, app }
     }
 
-    fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         World::open(self.app.world_folder()).unwrap()
     }
 

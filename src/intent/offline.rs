@@ -20,6 +20,7 @@ mod decide;
 mod dialogue;
 mod edit;
 mod facet;
+mod faults;
 mod guard;
 mod lexicon;
 mod model;
@@ -69,8 +70,8 @@ const REPAIRED: [&str; 18] = [
 impl OfflineParser {
     /// Prepares a catalogue and trains the classifiers on its examples.
     pub fn new(catalog: &[CatalogEntry]) -> Self {
-        let catalog: Vec<Compiled> = catalog.iter().map(Compiled::new).collect();
         let mut lexicon = Lexicon::load();
+        let catalog: Vec<Compiled> = catalog.iter().map(|entry| Compiled::new(entry, &lexicon)).collect();
         let vocabulary: Vec<HashSet<String>> = catalog.iter().map(Compiled::vocabulary).collect();
         let classes = lexicon.words_of(&REPAIRED);
         let speller = Speller::new(vocabulary.iter().flatten().map(String::as_str).chain(classes.iter().map(String::as_str)));
@@ -204,6 +205,9 @@ fn features(r: &Reading<'_>, names: &[(usize, usize)]) -> Features {
     }
     model::features(&words)
 }
+
+#[cfg(test)]
+mod attacks;
 
 #[cfg(test)]
 mod tests;

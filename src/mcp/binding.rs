@@ -49,6 +49,9 @@ pub use library::Library;
 pub use server::BoundServer;
 pub use shape::Shape;
 
+/// Names for values, each of which may use those before it.
+pub type Lets = Arc<[(String, Shape)]>;
+
 /// A binding file, read and found good.
 #[derive(Debug)]
 pub struct Binding {
@@ -103,6 +106,8 @@ pub struct Probe {
 pub struct TypeBinding {
     /// What the engine sees of the type.
     pub def: TypeDef,
+    /// Names for values that several of its expressions need.
+    pub lets: Lets,
     /// How one is read.
     pub read: Read,
     /// How one is found by its name alone. Without it, `read` does that too.
@@ -131,6 +136,10 @@ impl TypeBinding {
             .chain(self.find.iter().map(|f| &f.call))
             .chain(verbs)
             .chain(self.diagnose.iter().map(|d| &d.call))
+            .flat_map(|c| {
+                let inner = c.wait.iter().map(|w| &w.call).chain(c.explain.iter().map(|e| &e.call));
+                std::iter::once(c).chain(inner)
+            })
     }
 }
 
@@ -159,16 +168,48 @@ pub struct Call {
     pub arguments: Shape,
     /// Only when this holds.
     pub when: Option<Expression>,
+    /// For each of these (as `each`), one call; without it, one call in all.
+    pub each: Option<Expression>,
+    /// Kinds of no that do not matter: the call counts as done.
+    pub ignore: Vec<Refusal>,
     /// How its result is read.
     pub result: Vec<Step>,
+    /// The server's words about a failure, from the whole reply; what comes to something is a no, whatever else the reply says.
+    pub failure: Option<Expression>,
     /// Whether it worked, beyond what the server says with `isError`.
     pub success: Option<Expression>,
     /// What kinds of no there are; the first that fits counts.
     pub errors: Arc<[ErrorRule]>,
+    /// When a no is asked again.
+    pub retry: Option<Retry>,
+    /// What says more about a no than the server does.
+    pub explain: Option<Box<Explain>>,
     /// What to wait for before it counts as done.
     pub wait: Option<Box<Wait>>,
     /// Where it stands.
     pub span: Span,
+}
+
+/// A no that may be a yes later: nothing was done, so the same may be asked again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    /// The kind of no.
+    pub class: Refusal,
+    /// Seconds between two tries.
+    pub interval: u64,
+    /// Seconds after which the no counts.
+    pub timeout: u64,
+}
+
+/// A read that says more about a no of one kind: who still uses what cannot be deleted.
+#[derive(Debug)]
+pub struct Explain {
+    /// The kind of no.
+    pub class: Refusal,
+    /// The read.
+    pub call: Call,
+    /// What it says. It is put behind the server's words.
+    pub text: Expression,
 }
 
 /// Polls until something holds.

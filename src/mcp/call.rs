@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use rmcp::{
     RoleClient,
-    model::{CallToolRequestParams, CancelledNotificationParam, ClientRequest, Request, RequestId, ServerResult},
+    model::{CallToolRequestParams, CancelledNotificationParam, ClientRequest, ElicitRequestParams, Request, RequestId, ServerResult},
     service::{Peer, PeerRequestOptions, RequestHandle, ServiceError},
 };
 use serde_json::Value;
@@ -18,6 +18,7 @@ use super::{
     handler::Counted,
     http::{innermost, never_arrived},
     reply::{Decoded, Reply, decode, rpc_error},
+    task::{Task, older_request},
     wire::{Ledger, WireError},
 };
 use crate::domain::{Properties, ToolName};
@@ -38,7 +39,7 @@ pub enum Effect {
 }
 
 /// Why there is no result of one attempt.
-enum Lost {
+pub(super) enum Lost {
     /// No byte of it reached the server, and none ever will.
     NotSent(String),
     /// The connection was lost after it was sent.
@@ -49,7 +50,15 @@ enum Lost {
     Unusable(String),
     /// Answered with a no.
     Refused(Refusal, String),
+    /// Answered with a no, until the person has been at these pages.
+    Pages(Vec<ElicitRequestParams>),
 }
+
+/// The error that says so (2025-11-25).
+const URL_ELICITATION_REQUIRED: i32 = -32042;
+
+/// How many such pages are shown for one call.
+const MAX_PAGES: usize = 4;
 
 impl Lost {
     fn word(&self) -> &'static str {
@@ -58,7 +67,7 @@ impl Lost {
             Lost::Connection(_) => "lost",
             Lost::GivenUp(_) => "given up",
             Lost::Unusable(_) => "unusable",
-            Lost::Refused(..) => "refused",
+            Lost::Refused(..) | Lost::Pages(_) => "refused",
         }
     }
 }
@@ -105,6 +114,10 @@ impl Connection {
         match (lost, effect) {
             (Lost::NotSent(reason), _) => CallError::NotSent { server, reason },
             (Lost::Refused(class, message), _) => CallError::Refused { server, tool, class, message },
+            (Lost::Pages(_), _) => {
+                let message = "it wants a page to be opened first, and nobody here does that".to_owned();
+                CallError::Refused { server, tool, class: Refusal::Denied, message }
+            }
             (Lost::Unusable(reason), effect) => unusable(self, &tool, effect, &reason),
             (Lost::Connection(reason) | Lost::GivenUp(reason), _) => CallError::Unknown { server, tool, reason },
         }
@@ -130,11 +143,21 @@ impl Connection {
     ) -> Result<Reply, Lost> {
         let mut params = CallToolRequestParams::new(tool.as_str().to_owned()).with_arguments(arguments.clone());
         for _ in 0..MAX_ROUNDS {
-            let required = match once(session, params.clone(), control, deadline).await? {
+            let as_task = session.calls_as_task(tool.as_str());
+            let request = if as_task {
+                older_request(tool.as_str(), &Value::Object(arguments.clone()))
+            } else {
+                ClientRequest::CallToolRequest(Request::new(params.clone()))
+            };
+            let result = match once(self, session, request, control, deadline).await {
+                Err(Lost::Pages(pages)) => return Err(session.handler.show(pages.into_iter().take(MAX_PAGES)).await),
+                result => result?,
+            };
+            if let Some(task) = Task::of(&result, as_task) {
+                return self.follow(session, task, control, deadline).await;
+            }
+            let required = match result {
                 ServerResult::InputRequiredResult(required) => required,
-                ServerResult::CreateTaskResult(_) => {
-                    return Err(Lost::Unusable("it answered with a task, which it was not offered".to_owned()));
-                }
                 other => {
                     let raw = serde_json::to_value(&other).map_err(|e| Lost::Unusable(e.to_string()))?;
                     return match decode(&raw) {
@@ -170,9 +193,10 @@ pub(crate) fn unusable(connection: &Connection, tool: &ToolName, effect: Effect,
 }
 
 /// One message out, one answer in.
-async fn once(
+pub(super) async fn once(
+    connection: &Connection,
     session: &Arc<Session>,
-    params: CallToolRequestParams,
+    request: ClientRequest,
     control: &CallControl,
     deadline: Instant,
 ) -> Result<ServerResult, Lost> {
@@ -180,7 +204,6 @@ async fn once(
     let _in_flight = Counted::new(&shared.in_flight);
     // Before the call is sent: a very early notification counts too.
     let mut progress = shared.progress.subscribe();
-    let request = ClientRequest::CallToolRequest(Request::new(params));
     let mut idle_end = Instant::now() + control.idle;
     // Until there is a handle, the message was not even handed to the connection.
     let handle = tokio::select! {
@@ -199,7 +222,7 @@ async fn once(
             answer = &mut rx => {
                 let lost = match answer.unwrap_or(Err(ServiceError::TransportClosed)) {
                     Ok(result) => { open.answered(); return Ok(result) }
-                    Err(error) => open.classify(error),
+                    Err(error) => open.classify(connection, error),
                 };
                 open.answered();
                 return Err(match lost {
@@ -278,15 +301,22 @@ impl Open {
         })
     }
 
-    fn classify(&self, error: ServiceError) -> Lost {
+    fn classify(&self, connection: &Connection, error: ServiceError) -> Lost {
         let broken = self.id.as_ref().and_then(|id| self.ledger.as_ref()?.broken(id));
         match error {
             _ if broken.is_some() => Lost::Unusable(broken.unwrap_or_default()),
+            ServiceError::McpError(e) if e.code.0 == URL_ELICITATION_REQUIRED => {
+                let pages = e.data.as_ref().and_then(|d| d.get("elicitations")).and_then(Value::as_array);
+                Lost::Pages(pages.into_iter().flatten().filter_map(|p| serde_json::from_value(p.clone()).ok()).collect())
+            }
             ServiceError::McpError(e) => {
                 let (class, message) = rpc_error(e.code.0, &e.message, e.data.as_ref());
                 Lost::Refused(class, message)
             }
             ServiceError::TransportSend(e) => {
+                if let Some(wanted) = connection.wants_login(e.error.as_ref()) {
+                    return Lost::NotSent(wanted);
+                }
                 let never = e.error.downcast_ref::<WireError>().map_or_else(|| never_arrived(e.error.as_ref()), |wire| !wire.sent);
                 let reason = innermost(e.error.as_ref());
                 if never { Lost::NotSent(reason) } else { Lost::Connection(format!("the connection failed: {reason}")) }

@@ -4,13 +4,15 @@
 //! is not decided here but in `mcp/call`.
 
 use std::{
+    collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, Mutex as StdMutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt, RoleClient,
-    model::{ErrorCode, ProtocolVersion},
+    model::ProtocolVersion,
     service::{ClientCacheConfig, ClientInitializeError, Peer, RunningService},
 };
 use tokio::{
@@ -21,10 +23,15 @@ use tokio::{
 
 use super::{
     ConnectError,
+    auth::{AuthSpec, Challenge},
+    error::Login,
     handler::{Ask, Handler, Shared},
-    http::{HttpSpec, innermost},
+    handshake::{handshake_words, other_lifecycle, with_noise},
+    http::{HttpSpec, cause, challenge},
     pins::Guard,
     process::{Process, ProcessSpec},
+    raw::Raw,
+    tools::Tool,
     watch::Watched,
     wire::{Ledger, LineTransport},
 };
@@ -56,11 +63,13 @@ pub struct ConnectOptions {
     pub ask: Option<Arc<dyn Ask>>,
     /// What its tools must be, if a person has reviewed them.
     pub guard: Option<Arc<Guard>>,
+    /// Folders that the server is told of when it asks for its roots.
+    pub roots: Vec<PathBuf>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None, guard: None }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new() }
     }
 }
 
@@ -85,6 +94,8 @@ pub struct Connection {
     session: Mutex<Option<Arc<Session>>>,
     /// The last failure to connect, and when it was.
     failed: StdMutex<Option<(Instant, ConnectError)>>,
+    /// What the server said when it last wanted authorization.
+    challenged: StdMutex<Option<Challenge>>,
     /// Ends an attempt to connect when the connection is closed meanwhile.
     closing: Notify,
 }
@@ -97,6 +108,9 @@ pub(crate) struct Session {
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) process: Option<Process>,
     pub(crate) watched: Watched,
+    pub(crate) raw: Arc<Raw>,
+    /// The tools that this server wants to have called as tasks (up to 2025-11-25); known after its tools were listed.
+    as_tasks: StdMutex<BTreeSet<String>>,
     client: Mutex<Option<RunningService<RoleClient, Handler>>>,
 }
 
@@ -107,6 +121,21 @@ impl Session {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.peer.is_transport_closed()
+    }
+
+    /// Remembers which tools must be called as tasks, if the server is one of the older ones.
+    pub(super) fn learn_tasks(&self, tools: &[Tool]) {
+        // rmcp does not keep the capability of the older form; a tool that must be a task on a server that takes none cannot be called at all.
+        if self.is_modern() {
+            return;
+        }
+        let required = tools.iter().filter(|t| t.definition.pointer("/execution/taskSupport").is_some_and(|s| s == "required"));
+        *self.as_tasks.lock().unwrap_or_else(PoisonError::into_inner) = required.map(|t| t.name.to_string()).collect();
+    }
+
+    /// Whether a tool must be called as a task of the older form.
+    pub(super) fn calls_as_task(&self, tool: &str) -> bool {
+        self.as_tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(tool)
     }
 
     /// Whether the server speaks 2026-07-28 or newer.
@@ -144,7 +173,15 @@ impl Session {
 impl Connection {
     /// Names a server and where it is. Nothing is started before the first use.
     pub fn new(name: ServerName, endpoint: Endpoint, options: ConnectOptions) -> Arc<Self> {
-        Arc::new(Self { name, endpoint, options, session: Mutex::new(None), failed: StdMutex::new(None), closing: Notify::new() })
+        Arc::new(Self {
+            name,
+            endpoint,
+            options,
+            session: Mutex::new(None),
+            failed: StdMutex::default(),
+            challenged: StdMutex::default(),
+            closing: Notify::new(),
+        })
     }
 
     /// Connects to a server at the other end of a stream. Once lost, it cannot be made anew.
@@ -159,6 +196,11 @@ impl Connection {
     /// The name under which the server is registered.
     pub fn name(&self) -> &ServerName {
         &self.name
+    }
+
+    /// Where the server is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// Makes the connection now, if there is none.
@@ -190,6 +232,31 @@ impl Connection {
         (stderr, session.ledger.as_ref().map_or(0, |l| l.noise().0))
     }
 
+    /// What the server said when it last wanted authorization, if it ever did.
+    pub fn challenge(&self) -> Option<Challenge> {
+        self.challenged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, spec: &HttpSpec, challenge: Option<Challenge>) {
+        let Some(challenge) = challenge else { return };
+        if let Some(auth) = spec.login() {
+            auth.tokens.want(&challenge.scopes);
+        }
+        *self.challenged.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge);
+    }
+
+    /// If an error of a call is a demand for authorization: what the person has to do.
+    pub(super) fn wants_login(&self, error: &(dyn std::error::Error + 'static)) -> Option<String> {
+        let Endpoint::Http(spec) = &self.endpoint else { return None };
+        let challenge = challenge(error, &spec.url)?;
+        let words = challenge.words();
+        self.remember(spec, Some(challenge));
+        Some(match spec.person() {
+            Some(_) => format!("{words}; run `swell servers login {}`", self.name),
+            None => format!("{words}, and does not take what is configured for it"),
+        })
+    }
+
     /// Counts changes that make kept types stale: the server said that its tools changed, or was connected anew.
     pub(crate) async fn epoch(&self) -> (u64, u64) {
         match &*self.session.lock().await {
@@ -202,6 +269,8 @@ impl Connection {
     pub async fn close(&self) {
         self.closing.notify_waiters();
         let session = self.session.lock().await.take();
+        // What failed before may have been put right: the next use tries at once.
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(session) = session {
             session.close().await;
         }
@@ -253,7 +322,14 @@ impl Connection {
                 legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
             },
         };
-        let session = match self.attempt(first, deadline).await {
+        let mut tried = self.attempt(first.clone(), deadline).await;
+        if let (Err(Failed { error: ConnectError::Auth { challenge, .. }, .. }), Endpoint::Http(spec)) = (&tried, &self.endpoint)
+            && let Some(auth) = spec.machine()
+        {
+            self.log_in(spec, auth, challenge.as_ref(), deadline).await?;
+            tried = self.attempt(first, deadline).await;
+        }
+        let session = match tried {
             Ok(session) => session,
             Err(Failed { error, other: None }) => return Err(error),
             Err(Failed { error, other: Some(other) }) => {
@@ -262,6 +338,16 @@ impl Connection {
             }
         };
         self.admit(session).await
+    }
+
+    /// Gets a token without a person.
+    async fn log_in(&self, spec: &HttpSpec, auth: &AuthSpec, challenge: Option<&Challenge>, deadline: Instant) -> Result<(), ConnectError> {
+        let reason = match tokio::time::timeout_at(deadline, auth.obtain(challenge)).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(e)) => e.to_string(),
+            Err(_) => format!("no token within {} s", self.options.timeout.as_secs_f64()),
+        };
+        Err(ConnectError::Http { server: self.name.clone(), url: spec.shown(), reason })
     }
 
     /// Before anything is asked of a reviewed server, its tools must be those that were reviewed.
@@ -293,9 +379,10 @@ impl Connection {
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {
-        let handler = Handler::new(self.name.clone(), self.options.ask.clone());
+        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), &self.options.roots);
         let serving = handler.clone();
         let (mut process, mut ledger) = (None, None);
+        let raw = Arc::<Raw>::default();
         let started = async {
             match &self.endpoint {
                 Endpoint::Process(spec) => {
@@ -305,7 +392,7 @@ impl Connection {
                         reason: e.to_string(),
                     })?;
                     process = Some(child);
-                    let transport = LineTransport::new(reader, writer, ledger.insert(Arc::<Ledger>::default()).clone());
+                    let transport = LineTransport::new(reader, writer, ledger.insert(Arc::<Ledger>::default()).clone(), raw.clone());
                     Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
                 }
                 Endpoint::Local(factory) => {
@@ -316,12 +403,12 @@ impl Connection {
                     })?;
                     let (reader, writer) = tokio::io::split(stream);
                     let ledger = ledger.insert(Arc::<Ledger>::default()).clone();
-                    let transport = LineTransport::new(Box::new(reader), Box::new(writer), ledger);
+                    let transport = LineTransport::new(Box::new(reader), Box::new(writer), ledger, raw.clone());
                     Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
                 }
                 Endpoint::Http(spec) => {
-                    let transport = spec.transport(&self.name)?;
-                    Ok(tokio::time::timeout_at(deadline, serving.serve_with_lifecycle(transport, mode)).await)
+                    let served = tokio::time::timeout_at(deadline, spec.serve(&self.name, serving, mode, raw.clone())).await;
+                    served.map_or_else(|elapsed| Ok(Err(elapsed)), |result| result.map(Ok))
                 }
             }
         };
@@ -331,10 +418,19 @@ impl Connection {
                 let peer = client.peer().clone();
                 // By default rmcp answers from its cache when the server fails: drift and health would be what once was.
                 peer.set_response_cache_config(ClientCacheConfig::disabled()).await;
-                Ok(Session { peer, handler, ledger, process, watched: Watched::default(), client: Mutex::new(Some(client)) })
+                Ok(Session {
+                    peer,
+                    handler,
+                    ledger,
+                    process,
+                    watched: Watched::default(),
+                    raw,
+                    as_tasks: StdMutex::default(),
+                    client: Mutex::new(Some(client)),
+                })
             }
             Ok(Ok(Err(error))) => {
-                let other = other_lifecycle(&error);
+                let other = other_lifecycle(&error, &self.endpoint);
                 Err(Failed { error: self.explain_handshake(error, process.as_ref(), ledger.as_deref()).await, other })
             }
             Ok(Err(_)) => {
@@ -349,7 +445,10 @@ impl Connection {
         if let Endpoint::Http(spec) = &self.endpoint {
             let url = spec.shown();
             if error.is_authorization_required() || error.auth_challenge().is_some() {
-                return ConnectError::Auth { server, url, challenge: error.auth_challenge().map(|c| clean_line(c, 300)) };
+                let challenge = challenge(cause(&error), &spec.url);
+                self.remember(spec, challenge.clone());
+                let login = if spec.person().is_some() { Login::Needed } else { Login::Fixed };
+                return ConnectError::Auth { server, url, challenge, login };
             }
             return ConnectError::Http { server, url, reason: handshake_words(&error) };
         }
@@ -372,48 +471,6 @@ impl Connection {
 struct Failed {
     error: ConnectError,
     other: Option<ClientLifecycleMode>,
-}
-
-fn with_noise(mut words: String, ledger: Option<&Ledger>) -> String {
-    if let Some((count @ 1.., last)) = ledger.map(Ledger::noise) {
-        words.push_str(&format!("; {count} lines that are no MCP messages came, the last: {}", last.last().map_or("", String::as_str)));
-    }
-    words
-}
-
-/// The reason without dumps of whole messages.
-fn handshake_words(error: &ClientInitializeError) -> String {
-    match error {
-        ClientInitializeError::JsonRpcError(e) => format!("the server answered \"{}\" (error {})", clean_line(&e.message, 300), e.code.0),
-        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
-            let versions: Vec<&str> = server_supported.iter().map(ProtocolVersion::as_str).collect();
-            format!("it speaks only MCP {}", clean_line(&versions.join(", "), 200))
-        }
-        ClientInitializeError::ConnectionClosed(_) => "the connection was closed".to_owned(),
-        ClientInitializeError::ExpectedInitResponse(_)
-        | ClientInitializeError::ExpectedInitResult(_)
-        | ClientInitializeError::ConflictInitResponseId(..)
-        | ClientInitializeError::UncorrelatedErrorResponse { .. } => "the answer is no MCP handshake".to_owned(),
-        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => handshake_words(fallback),
-        other => innermost(other),
-    }
-}
-
-/// The handshake to try on a new connection after one failed, if its words say that the other era would be understood.
-fn other_lifecycle(error: &ClientInitializeError) -> Option<ClientLifecycleMode> {
-    match error {
-        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. }
-            if server_supported.iter().any(ProtocolVersion::has_initialize) =>
-        {
-            Some(ClientLifecycleMode::Initialize)
-        }
-        ClientInitializeError::JsonRpcError(e)
-            if e.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION || e.code == ErrorCode::METHOD_NOT_FOUND =>
-        {
-            Some(ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] })
-        }
-        _ => None,
-    }
 }
 
 /// Connects all at the same time, each within its own timeout. One that hangs, dies or lies takes nothing from the others; the order

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::CallError;
+use super::{CallError, auth::Challenge};
 use crate::{
     diagnostic::{Diagnostic, Explain},
-    domain::ServerName,
+    domain::{ServerName, text::clean_line},
 };
 
 /// Why there is no connection to a server. Texts of the server inside are already cleaned and bounded.
@@ -62,15 +62,36 @@ pub enum ConnectError {
         reason: String,
     },
     /// It wants to know who we are.
-    #[error("{url} wants authorization")]
+    #[error("{url} wants authorization{}", login.words(server))]
     Auth {
         /// Which server.
         server: ServerName,
         /// The address, without user, password and query.
         url: String,
-        /// The `WWW-Authenticate` header, if it sent one. Untrusted text, cleaned.
-        challenge: Option<String>,
+        /// What it said, if it sent a `WWW-Authenticate` header.
+        challenge: Option<Challenge>,
+        /// Whether a person's login can help.
+        login: Login,
     },
+}
+
+/// Whether a person's login can help where a server wants authorization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// Nobody has logged in yet, or what was given then holds no longer.
+    Needed,
+    /// The configuration has a fixed authorization, which the server does not take.
+    Fixed,
+}
+
+impl Login {
+    /// What is to be done, behind the words that authorization is wanted.
+    fn words(self, server: &ServerName) -> String {
+        match self {
+            Login::Needed => format!(" (run `swell servers login {server}`)"),
+            Login::Fixed => " and does not take what is configured for it".to_owned(),
+        }
+    }
 }
 
 impl ConnectError {
@@ -114,14 +135,18 @@ impl Explain for ConnectError {
         };
         let mut d = Diagnostic::error(code, summary).server(server).fact("server", server.to_string());
         if let ConnectError::Auth { challenge: Some(challenge), .. } = self {
-            d = d.fact("it says", challenge.clone());
+            d = d.fact("it says", clean_line(&challenge.header, 300));
         }
         if !self.stderr().is_empty() {
             d = d.fact("stderr", self.stderr().join("\n"));
         }
-        d.detail(format!("The server `{server}` is not connected: {self}."))
-            .state("Nothing was sent to it and nothing was changed. Other servers are not affected.")
-            .next("To see how it is started and what it says, run:", format!("swell servers doctor {server}"))
+        let d = d
+            .detail(format!("The server `{server}` is not connected: {self}."))
+            .state("Nothing was sent to it and nothing was changed. Other servers are not affected.");
+        if let ConnectError::Auth { login: Login::Needed, .. } = self {
+            return d.next("To log in, run:", format!("swell servers login {server}"));
+        }
+        d.next("To see how it is started and what it says, run:", format!("swell servers doctor {server}"))
     }
 }
 

@@ -1,13 +1,16 @@
 //! What a server may ask of us and tell us outside of replies: questions to the person, progress, changes.
 //!
-//! Nothing here lets a server steer: sampling is refused, there are no roots, and a question reaches the person only while a call
+//! Nothing here lets a server steer: sampling is refused, roots are those of the configuration, and a question reaches the person only while a call
 //! to that server is in flight, one at a time.
 
 #![expect(deprecated, reason = "servers still ask for sampling and roots, and must get a clear answer")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -15,14 +18,16 @@ use rmcp::{
     ClientHandler, ErrorData, RoleClient,
     model::{
         ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
-        ElicitationAction, Implementation, InputRequest, InputRequiredResult, InputResponses, ListRootsResult, ProgressNotificationParam,
-        ProtocolVersion, ResourceUpdatedNotificationParam,
+        ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult,
+        InputResponses, ListRootsResult, ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam, Root,
+        RootsCapabilities, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext},
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, broadcast};
 
+use super::{Refusal, call::Lost, form::Form};
 use crate::domain::{Properties, ServerName, text::clean};
 
 /// How many questions of one server may wait for the person; more are declined.
@@ -42,10 +47,44 @@ pub struct Question {
 /// What a question wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Wanted {
-    /// Values for a form; a JSON Schema of an object of primitive values.
-    Form(Value),
+    /// Values for a form.
+    Form(Form),
     /// That the person opens a page by themselves. Never opened without consent.
-    Url(String),
+    Url(Page),
+}
+
+/// A page that a server wants the person to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The whole address, as it would be opened: ASCII only, so that no letter looks like another one.
+    pub url: String,
+    /// Its host, for the person to look at.
+    pub host: String,
+    /// What should make the person think: a host in another script, no encryption, a bare address.
+    pub warnings: Vec<&'static str>,
+}
+
+impl Page {
+    /// Takes an address apart. Only web pages without a user or password in their address are pages.
+    pub fn parse(url: &str) -> Option<Self> {
+        let parsed = reqwest::Url::parse(url).ok().filter(|u| matches!(u.scheme(), "http" | "https"))?;
+        if !parsed.username().is_empty() || parsed.password().is_some() || parsed.as_str().len() > 4000 {
+            return None;
+        }
+        let host = parsed.host_str()?.to_owned();
+        let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
+        let mut warnings = Vec::new();
+        if host.split('.').any(|label| label.starts_with("xn--")) {
+            warnings.push("the name of this host has letters of another script, which may look like others");
+        }
+        if parsed.scheme() == "http" && !local {
+            warnings.push("the page is not encrypted");
+        }
+        if !local && host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok() {
+            warnings.push("the host is a bare address");
+        }
+        Some(Self { url: parsed.as_str().to_owned(), host, warnings })
+    }
 }
 
 /// What the person said.
@@ -80,6 +119,7 @@ pub enum Notice {
 pub(crate) struct Handler {
     server: ServerName,
     ask: Option<Arc<dyn Ask>>,
+    roots: Arc<[Root]>,
     shared: Arc<Shared>,
 }
 
@@ -99,7 +139,7 @@ pub(crate) struct Shared {
 }
 
 impl Handler {
-    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>) -> Self {
+    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>, roots: &[PathBuf]) -> Self {
         static LIVES: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
             life: LIVES.fetch_add(1, Ordering::Relaxed),
@@ -110,7 +150,12 @@ impl Handler {
             epoch: AtomicU64::new(0),
             one_question: Mutex::new(()),
         };
-        Self { server, ask, shared: Arc::new(shared) }
+        let roots = roots.iter().filter_map(|folder| {
+            let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            let root = Root::new(reqwest::Url::from_directory_path(folder).ok()?.to_string());
+            Some(name.into_iter().fold(root, |root, name| root.with_name(name)))
+        });
+        Self { server, ask, roots: roots.collect(), shared: Arc::new(shared) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -124,18 +169,52 @@ impl Handler {
         }
         let (message, wanted) = match request {
             ElicitRequestParams::FormElicitationParams { message, requested_schema, .. } => {
-                (message, Wanted::Form(serde_json::to_value(requested_schema).unwrap_or_default()))
+                let schema = serde_json::to_value(requested_schema).unwrap_or_default();
+                (message, Form::parse(&schema).map(Wanted::Form))
             }
-            ElicitRequestParams::UrlElicitationParams { message, url, .. } => (message, Wanted::Url(clean(&url, 2000))),
+            ElicitRequestParams::UrlElicitationParams { message, url, .. } => {
+                (message, Page::parse(&url).map(Wanted::Url).ok_or_else(|| "it is no web page".to_owned()))
+            }
             _ => return ElicitResult::new(ElicitationAction::Cancel),
+        };
+        let wanted = match wanted {
+            Ok(wanted) => wanted,
+            Err(reason) => {
+                tracing::warn!(server = %self.server, %reason, "a question that cannot be shown");
+                return ElicitResult::new(ElicitationAction::Cancel);
+            }
         };
         let _waiting = Counted::new(&self.shared.asking);
         let _one = self.shared.one_question.lock().await;
-        match ask.ask(Question { server: self.server.clone(), message: clean(&message, 2000), wanted }).await {
-            Answer::Accept(values) => ElicitResult::new(ElicitationAction::Accept).with_content(Value::Object(values)),
+        match ask.ask(Question { server: self.server.clone(), message: clean(&message, 2000), wanted: wanted.clone() }).await {
+            Answer::Accept(values) => match &wanted {
+                Wanted::Form(form) if form.check(&values).is_ok() => {
+                    ElicitResult::new(ElicitationAction::Accept).with_content(Value::Object(values))
+                }
+                // Whoever fills in the form has not filled it in.
+                Wanted::Form(_) => ElicitResult::new(ElicitationAction::Cancel),
+                // The consent to open a page; what happens there is not ours to know.
+                Wanted::Url(_) => ElicitResult::new(ElicitationAction::Accept),
+            },
             Answer::Decline => ElicitResult::new(ElicitationAction::Decline),
             Answer::Cancel => ElicitResult::new(ElicitationAction::Cancel),
         }
+    }
+
+    /// Shows pages that a server wants to have been visited before it does what it was asked. The call itself was refused: whether it is
+    /// made again is for whoever made it.
+    pub(super) async fn show(&self, pages: impl Iterator<Item = ElicitRequestParams>) -> Lost {
+        if self.ask.is_none() {
+            return Lost::Pages(Vec::new());
+        }
+        // The call is over, but it is what the server asks because of.
+        let _in_flight = Counted::new(&self.shared.in_flight);
+        for page in pages.filter(|p| matches!(p, ElicitRequestParams::UrlElicitationParams { .. })) {
+            if self.answer(page).await.action != ElicitationAction::Accept {
+                return Lost::Refused(Refusal::Denied, "it wants a page to be opened first, and you said no".to_owned());
+            }
+        }
+        Lost::Refused(Refusal::Denied, "it wants you to finish what you began in the browser; after that, do the same again".to_owned())
     }
 
     /// Answers what a server of 2026-07-28 wants to know before it goes on. `None` if that is nothing that we answer.
@@ -147,7 +226,7 @@ impl Handler {
                     self.ask.as_ref()?;
                     serde_json::to_value(self.answer(request.params).await)
                 }
-                InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(Vec::new())),
+                InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(self.roots.to_vec())),
                 _ => return None,
             };
             answers.insert(key, answer.ok()?);
@@ -158,9 +237,14 @@ impl Handler {
 
 impl ClientHandler for Handler {
     fn get_info(&self) -> ClientConfig {
-        let mut capabilities = ClientCapabilities::default();
+        // A server of the new era may answer a call with a task; the older ones do not know the word and pass over it.
+        let mut capabilities = ClientCapabilities::builder().enable_tasks().build();
         if self.ask.is_some() {
-            capabilities = ClientCapabilities::builder().enable_elicitation().build();
+            capabilities.elicitation =
+                Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()));
+        }
+        if !self.roots.is_empty() {
+            capabilities.roots = Some(RootsCapabilities::default());
         }
         ClientConfig::new(capabilities, Implementation::new("swell", env!("CARGO_PKG_VERSION")))
             // rmcp's default names 2026-07-28, which has no `initialize`; a strict older server refuses that.
@@ -176,7 +260,7 @@ impl ClientHandler for Handler {
     }
 
     async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {
-        Ok(ListRootsResult::new(Vec::new()))
+        Ok(ListRootsResult::new(self.roots.to_vec()))
     }
 
     async fn on_progress(&self, progress: ProgressNotificationParam, _: NotificationContext<RoleClient>) {

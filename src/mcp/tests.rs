@@ -2,6 +2,8 @@
 
 mod calls;
 mod connecting;
+mod http;
 mod native;
 mod process;
+mod tasks;
 mod watching;

@@ -163,10 +163,15 @@ impl Connection {
                 ServerResult::CustomResult(raw) => raw.0.get("nextCursor").and_then(Value::as_str).map(str::to_owned),
                 _ => return Err(ServiceError::UnexpectedResponse),
             };
-            // The wire kept the objects as they came; over HTTP there is only what rmcp understood of them.
-            let raw = session.ledger.as_ref().and_then(|l| l.take_list(&id));
-            let Some(Value::Array(tools)) = raw.or_else(|| serde_json::to_value(&reply).ok()?.get("tools").cloned()) else {
+            let understood = serde_json::to_value(&reply).ok().and_then(|mut r| r.get_mut("tools").map(Value::take));
+            let (Some(Value::Array(understood)), raw) = (understood, session.raw.take(&id)) else {
                 return Err(ServiceError::UnexpectedResponse);
+            };
+            // As they came, where that is known; rmcp takes out those whose headers would lie about their arguments.
+            let tools = match raw {
+                Some(Value::Array(raw)) if raw.len() == understood.len() => raw,
+                Some(Value::Array(raw)) => raw.into_iter().filter(|r| understood.iter().any(|u| u.get("name") == r.get("name"))).collect(),
+                _ => understood,
             };
             for definition in tools {
                 list.add(definition, &mut seen);
@@ -174,7 +179,10 @@ impl Connection {
             match next {
                 Some(next) if list.tools.len() + list.malformed.len() < MAX_TOOLS && cursors.insert(next.clone()) => cursor = Some(next),
                 Some(_) => break,
-                None => return Ok(list),
+                None => {
+                    session.learn_tasks(&list.tools);
+                    return Ok(list);
+                }
             }
         }
         // A list that is cut off would make a pin that says too little.

@@ -1,7 +1,7 @@
 //! Notices about resources that change, from servers that offer them, in both protocol eras.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,10 +16,11 @@ use tokio::{
 };
 
 use super::{
-    CallError, Notice,
+    AnyServer, CallError, Notice, ResourceServer,
     connection::{Connection, Session},
     http::innermost,
 };
+use crate::domain::Address;
 
 /// The longest time until a subscription stands.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -85,6 +86,16 @@ impl Watched {
 }
 
 impl Connection {
+    /// Whether there is a connection now; none is made.
+    pub async fn is_connected(&self) -> bool {
+        self.life().await != 0
+    }
+
+    /// Which life of the connection this is, for telling a new one from the one before.
+    pub async fn life(&self) -> u64 {
+        self.epoch().await.0
+    }
+
     /// Subscribes to resources and to changes of the tools. `None` if the server does not offer it: then only asking again helps.
     pub async fn watch(&self, uris: &[String]) -> Result<Option<Watch>, CallError> {
         let fail = |reason: String| CallError::NotSent { server: self.name().clone(), reason };
@@ -94,6 +105,49 @@ impl Connection {
         }
         let started = if session.is_modern() { modern(session, uris).await } else { older(session, uris).await };
         started.map(Some).map_err(|e| fail(format!("the subscription failed: {}", innermost(&e))))
+    }
+}
+
+/// Subscriptions to resources of the cross-MCP protocol.
+pub struct Subscription {
+    /// The notices.
+    pub watch: Watch,
+    /// Which resource each URI is.
+    pub uris: BTreeMap<String, Address>,
+}
+
+/// An older server is asked once for each subscription; with more resources than this, asking again is cheaper.
+const MOST: usize = 200;
+
+impl AnyServer {
+    /// Subscribes to resources; `None` where that cannot be: the server offers no subscriptions, they are too many for it, or a binding
+    /// stands in front of it, which does not say which MCP resource an object is.
+    pub async fn subscribe<'a>(&self, addresses: impl IntoIterator<Item = &'a Address>) -> Option<Subscription> {
+        if self.types().await.is_err() || self.binding().is_some() {
+            return None;
+        }
+        let connection = self.connection();
+        let session = connection.session().await.ok()?;
+        if !connection.info().await?.can_watch {
+            return None;
+        }
+        // `SERVER` in `swell://SERVER/TYPE/NAME` is the server's own word for itself; its URI templates tell it.
+        let asked = tokio::time::timeout(PATIENCE, session.peer.list_resource_templates(None)).await.ok()?;
+        let templates = asked.ok()?.resource_templates;
+        let template =
+            templates.iter().map(|t| t.uri_template.as_str()).find(|t| t.starts_with("swell://") && t.ends_with("/{type}/{name}"))?;
+        let uri = |a: &Address| template.replace("{type}", a.kind.as_str()).replace("{name}", a.name.as_str());
+        let uris: BTreeMap<String, Address> = addresses.into_iter().map(|a| (uri(a), a.clone())).collect();
+        if uris.is_empty() || uris.len() > MOST && !session.is_modern() {
+            return None;
+        }
+        match connection.watch(&uris.keys().cloned().collect::<Vec<_>>()).await {
+            Ok(watch) => Some(Subscription { watch: watch?, uris }),
+            Err(error) => {
+                tracing::debug!(server = %connection.name(), %error, "no subscription; it is asked again and again instead");
+                None
+            }
+        }
     }
 }
 

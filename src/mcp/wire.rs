@@ -19,6 +19,7 @@ use rmcp::{
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
+use super::raw::Raw;
 use crate::domain::text::clean_line;
 
 /// The longest line. A result may stand in it twice (as text and structured), and text is escaped.
@@ -39,7 +40,6 @@ pub(crate) struct Ledger {
 #[derive(Default)]
 struct Inner {
     calls: HashMap<String, CallState>,
-    lists: HashMap<String, Option<Value>>,
     noise: VecDeque<String>,
     noise_count: u64,
 }
@@ -90,11 +90,6 @@ impl Ledger {
         }
     }
 
-    /// The tools of a listing as they came, with every field.
-    pub(crate) fn take_list(&self, id: &RequestId) -> Option<Value> {
-        self.lock().lists.remove(&id.to_string()).flatten()
-    }
-
     /// How many lines were no MCP messages, and the last of them, cleaned.
     pub(crate) fn noise(&self) -> (u64, Vec<String>) {
         let inner = self.lock();
@@ -127,6 +122,7 @@ pub(crate) struct LineTransport {
     reader: BufReader<Reader>,
     writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
     ledger: Arc<Ledger>,
+    raw: Arc<Raw>,
     line: Vec<u8>,
     /// The rest of an oversized line is being skipped.
     skipping: bool,
@@ -135,11 +131,12 @@ pub(crate) struct LineTransport {
 }
 
 impl LineTransport {
-    pub(crate) fn new(reader: Reader, writer: Writer, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(reader: Reader, writer: Writer, ledger: Arc<Ledger>, raw: Arc<Raw>) -> Self {
         Self {
             reader: BufReader::new(reader),
             writer: Arc::new(tokio::sync::Mutex::new(Some(writer))),
             ledger,
+            raw,
             line: Vec::new(),
             skipping: false,
             queue: VecDeque::new(),
@@ -192,16 +189,11 @@ impl LineTransport {
         }
     }
 
-    fn accept_value(&mut self, mut value: Value, text: &[u8]) {
+    fn accept_value(&mut self, value: Value, text: &[u8]) {
         if value.get("jsonrpc").is_none() {
             return self.ledger.record_noise(text);
         }
-        if let (Some(id), Some(tools)) = (id_of(&value), value.pointer_mut("/result/tools")) {
-            let mut inner = self.ledger.lock();
-            if let Some(slot) = inner.lists.get_mut(&id.to_string()) {
-                *slot = Some(tools.clone());
-            }
-        }
+        self.raw.keep(&value);
         let id = id_of(&value).filter(|_| value.get("method").is_none());
         match (serde_json::from_value(value), id) {
             (Ok(message), _) => self.queue.push_back(message),
@@ -254,9 +246,9 @@ impl Transport<RoleClient> for LineTransport {
         let mut call = None;
         if let JsonRpcMessage::Request(request) = &item {
             match &request.request {
-                ClientRequest::CallToolRequest(_) => call = Some(request.id.clone()),
-                // Registered before it is sent, so that the reply finds its place.
-                ClientRequest::ListToolsRequest(_) => drop(ledger.lock().lists.insert(request.id.to_string(), None)),
+                // A custom request is a call of the older form of tasks, or about one.
+                ClientRequest::CallToolRequest(_) | ClientRequest::CustomRequest(_) => call = Some(request.id.clone()),
+                ClientRequest::ListToolsRequest(_) => self.raw.expect(&request.id),
                 _ => {}
             }
         }
@@ -323,7 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn transport() -> LineTransport {
-        LineTransport::new(Box::new(tokio::io::empty()), Box::new(tokio::io::sink()), Arc::default())
+        LineTransport::new(Box::new(tokio::io::empty()), Box::new(tokio::io::sink()), Arc::default(), Arc::default())
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    Change, Drift, Lookup, Plan, Settlement, Shown, Step,
-    diff::{Sides, all_new, diff, drifted},
-    refresh::{Observed, secrets_of},
+    Change, Drift, Lookup, Plan, Refreshed, Settlement, Shown, Step,
+    diff::{Sides, all_new, diff},
+    refresh::{Observed, drift_of, secrets_of},
+    uses::Of,
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -22,7 +23,7 @@ use crate::{
     store::{Recipe, Recorded, RunKind, Snapshot},
     template::{
         Template,
-        link::{dependencies, graph},
+        link::{Declared, dependencies, graph_of},
     },
 };
 
@@ -90,11 +91,16 @@ enum Fate {
 
 struct Builder<'a> {
     inputs: Inputs<'a>,
+    /// What a reference means, worked out once for the whole template.
+    declared: Declared<'a>,
+    /// What each wanted resource needs.
+    needs: BTreeMap<Address, BTreeSet<Address>>,
     recorded: BTreeMap<Address, Recorded>,
     fates: BTreeMap<Address, Fate>,
     steps: Vec<Step>,
     kept: Vec<Address>,
     drift: Vec<Drift>,
+    refreshed: Vec<Refreshed>,
     reads: BTreeMap<Address, Lookup>,
     problems: Vec<Diagnostic>,
     secrets: BTreeSet<String>,
@@ -114,12 +120,15 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
         };
     }
     let mut builder = Builder {
+        declared: Declared::of(inputs.template),
+        needs: dependencies(inputs.template),
         inputs,
         recorded,
         fates: BTreeMap::new(),
         steps: Vec::new(),
         kept: Vec::new(),
         drift: Vec::new(),
+        refreshed: Vec::new(),
         reads: BTreeMap::new(),
         problems: Vec::new(),
         secrets: BTreeSet::new(),
@@ -134,12 +143,12 @@ pub fn build(inputs: Inputs<'_>) -> Result<Plan, Vec<Diagnostic>> {
     builder.finish()
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     /// Decides for every wanted resource, dependencies first.
     fn wanted(&mut self) {
         let template = self.inputs.template;
         let by_address: BTreeMap<&Address, &Resource> = template.resources.iter().map(|r| (&r.address, r)).collect();
-        let order: Vec<Address> = graph(template).waves().unwrap_or_default().into_iter().flatten().collect();
+        let order: Vec<Address> = graph_of(template, &self.needs).waves().unwrap_or_default().into_iter().flatten().collect();
         let mut foreign = Vec::new();
         for address in &order {
             let Some(resource) = by_address.get(address) else { continue };
@@ -162,24 +171,24 @@ impl Builder<'_> {
         let Some(live) = self.inputs.observed.live.get(address) else { return };
         let substituted = self.substitute(&Value::Object(resource.properties.clone()), Some(address));
         secrets_of(&substituted.value, &mut self.secrets);
-        self.check_clear_secrets(resource, &kind, &substituted);
+        self.check_clear_secrets(resource, kind, &substituted);
         let old = self.recorded.get(address).cloned();
         match (live, old) {
             (None, old) => {
                 let because = old.as_ref().map(|_| "it is gone from the server".to_owned());
                 if let Some(old) = &old {
-                    self.drift.push(Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None });
+                    self.drift.push(Drift::gone(&old.address));
                 }
-                self.create(resource, &kind, &substituted, because, None);
+                self.create(resource, kind, &substituted, because, None);
             }
-            (Some(live), None) if self.inputs.foreign == Foreign::Adopt => self.adopt(resource, &kind, &substituted, live),
+            (Some(live), None) if self.inputs.foreign == Foreign::Adopt => self.adopt(resource, kind, &substituted, live),
             (Some(_), None) => foreign.push(address.clone()),
-            (Some(live), Some(old)) => self.compare(resource, &kind, &substituted, live, &old),
+            (Some(live), Some(old)) => self.compare(resource, kind, &substituted, live, &old),
         }
     }
 
-    fn kind(&self, address: &Address) -> Option<TypeDef> {
-        self.inputs.observed.types.get(&address.server).and_then(|t| t.get(&address.kind)).cloned()
+    fn kind(&self, address: &Address) -> Option<&'a TypeDef> {
+        self.inputs.observed.types.get(&address.server).and_then(|t| t.get(&address.kind))
     }
 
     fn compare(&mut self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, live: &Live, old: &Recorded) {
@@ -202,7 +211,7 @@ impl Builder<'_> {
             );
             return;
         }
-        self.note_drift(address, kind, live, old, &resource.lifecycle.ignore_changes);
+        self.note_drift(kind, live, old, &resource.lifecycle.ignore_changes);
         let changes = diff(&Sides {
             kind,
             desired: &resource.properties,
@@ -226,6 +235,7 @@ impl Builder<'_> {
         } else if changes.is_empty() {
             self.fates.insert(address.clone(), Fate::Stays(Arc::new(live.clone())));
             self.kept.push(address.clone());
+            self.note_refreshed(old, live);
         } else {
             let unset = changes.iter().filter(|c| c.after == Shown::Absent).filter_map(|c| c.path.head().map(str::to_owned)).collect();
             let intended = self.intended(resource, kind, substituted, Some(live.id.clone()));
@@ -247,11 +257,23 @@ impl Builder<'_> {
         }
     }
 
-    fn note_drift(&mut self, address: &Address, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
-        let changes = drifted(kind, &old.sent, &old.properties, &live.properties, ignore);
-        let unhealthy = super::refresh::trouble(live);
-        if !changes.is_empty() || unhealthy.is_some() {
-            self.drift.push(Drift { address: address.clone(), gone: false, changes, unhealthy });
+    fn note_drift(&mut self, kind: &TypeDef, live: &Live, old: &Recorded, ignore: &[String]) {
+        let deployment = &self.inputs.template.name;
+        self.drift.extend(drift_of(deployment, kind, old, live, ignore, &self.inputs.observed.uses));
+    }
+
+    /// Notes that a resource that stays gives another value than is recorded to someone who uses it.
+    fn note_refreshed(&mut self, old: &Recorded, live: &Live) {
+        let outputs = self.inputs.observed.uses.changed(&self.inputs.template.name, old, live, Of::Used);
+        if !outputs.is_empty() {
+            let mut resource = refreshed(old, live);
+            for name in &old.sensitive {
+                for (map, was) in [(&mut resource.outputs, &old.outputs), (&mut resource.properties, &old.properties)] {
+                    map.shift_remove(name);
+                    map.extend(was.get(name).map(|v| (name.clone(), v.clone())));
+                }
+            }
+            self.refreshed.push(Refreshed { address: old.address.clone(), outputs, resource });
         }
     }
 
@@ -371,7 +393,7 @@ impl Builder<'_> {
             if live.as_ref().is_some_and(|l| self.refuse_protected(&old.address, l)) {
                 continue;
             }
-            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, &k, "delete")) {
+            if live.is_some() && self.kind(&old.address).is_some_and(|k| self.refuse_missing(&old.address, k, "delete")) {
                 continue;
             }
             let holds_data = old.holds_data || self.kind(&old.address).is_some_and(|k| k.holds_data);
@@ -397,8 +419,7 @@ impl Builder<'_> {
     }
 
     fn intended(&self, resource: &Resource, kind: &TypeDef, substituted: &Substituted, id: Option<String>) -> Recorded {
-        let template = self.inputs.template;
-        let depends_on = dependencies(template).remove(&resource.address).unwrap_or_default();
+        let depends_on = self.needs.get(&resource.address).cloned().unwrap_or_default();
         Recorded {
             address: resource.address.clone(),
             id: id.unwrap_or_default(),

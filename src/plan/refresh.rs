@@ -11,25 +11,25 @@ use futures::{StreamExt, stream};
 
 use crate::{
     diagnostic::Diagnostic,
-    domain::{
-        Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName,
-        reference::{references, walk},
-    },
+    domain::{Address, DeploymentName, Existing, Properties, Reference, ResourceType, Scope, ServerName, TypeDef, reference::walk},
     event::{Event, Sink},
     mcp::{CallError, Key, Live, Servers, Target, TypeTable, lookup},
-    plan::Settlement,
+    plan::{
+        Drift, Settlement,
+        uses::{Of, Uses},
+    },
     store::{Recorded, Snapshot, Unsettled},
     template::{
         Template,
         check::{Found, KnownAddresses},
-        link::{Match, resolve_address},
+        link::{Declared, undeclared},
     },
 };
 
 mod foresee;
 
-/// How many reads go to one server at the same time.
-const READS_PER_SERVER: usize = 16;
+/// How many resources of a server are read in one go, so that there is something to say between.
+const AT_A_TIME: usize = 200;
 
 /// What the servers said.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,8 @@ pub struct Observed {
     pub ambiguous: BTreeMap<(Scope, Address), Vec<DeploymentName>>,
     /// Servers that could not be asked, with why.
     pub unreachable: BTreeMap<ServerName, Diagnostic>,
+    /// Who uses which value, over all deployments.
+    pub uses: Uses,
     /// Reads that failed.
     pub problems: Vec<Diagnostic>,
 }
@@ -92,6 +94,9 @@ impl KnownAddresses for Observed {
 pub trait OtherDeployments: Send + Sync {
     /// The resources of this address (its type may be shortened) in all deployments but `except`.
     async fn find_recorded(&self, address: &Address, scope: &Scope, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)>;
+
+    /// Who uses which value, in all deployments.
+    async fn uses(&self) -> Uses;
 }
 
 /// Asks the servers everything that a plan towards `template` needs.
@@ -111,6 +116,7 @@ pub async fn observe(
         names.extend(snapshot.resources.keys().map(|a| a.server.clone()));
     }
 
+    seen.uses = others.uses().await;
     meet(servers, &names, &mut seen).await;
     read_all(servers, addresses(servers, template, snapshot), &mut seen, sink).await;
     for (scope, address) in outside {
@@ -122,45 +128,28 @@ pub async fn observe(
     seen
 }
 
-/// Every address to read, with the id if it is known: recorded, or told by what is wanted.
-fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Option<String>)> {
-    let mut all: BTreeMap<Address, Option<String>> = BTreeMap::new();
+/// Every address to read, with the id if it is known (recorded, or told by what is wanted), and what is known besides.
+fn addresses(servers: &Servers, template: &Template, snapshot: Option<&Snapshot>) -> Vec<(Address, Key)> {
+    let mut all: BTreeMap<Address, Key> = BTreeMap::new();
+    let key = |address: &Address| Key::named(&address.kind, &address.name);
+    let declared = Declared::of(template);
     for resource in template.resources.iter().filter(|r| r.existing == Existing::Managed) {
-        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), template, resource));
-        all.insert(resource.address.clone(), id);
+        let id = servers.get(&resource.address.server).and_then(|s| foresee::foresee(s.as_ref(), &declared, resource));
+        all.insert(resource.address.clone(), key(&resource.address).id(id).hints(&resource.properties));
     }
     if let Some(snapshot) = snapshot {
         for unsettled in &snapshot.unsettled {
             let told = || {
-                let sent = &unsettled.intended.as_ref()?.sent;
-                servers.get(&unsettled.address.server)?.known_id(&unsettled.address.kind, &unsettled.address.name, sent)
+                let Some(intended) = &unsettled.intended else { return key(&unsettled.address) };
+                let (kind, name) = (&unsettled.address.kind, &unsettled.address.name);
+                let id = servers.get(&unsettled.address.server).and_then(|s| s.known_id(kind, name, &intended.sent));
+                key(&unsettled.address).id(id).hints(&intended.sent)
             };
             all.entry(unsettled.address.clone()).or_insert_with(told);
         }
-        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), Some(r.id.clone()))));
+        all.extend(snapshot.resources.values().map(|r| (r.address.clone(), key(&r.address).id(r.id.clone()).hints(&r.properties))));
     }
     all.into_iter().collect()
-}
-
-/// References (and `depends_on`) to addresses that the template does not declare.
-fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
-    let mut out = BTreeSet::new();
-    let mut note = |reference: Reference| {
-        if let Reference::Output { scope, address, .. } = reference
-            && (scope != Scope::Here || matches!(resolve_address(template, &address), Match::Undeclared))
-        {
-            out.insert((scope, address));
-        }
-    };
-    for resource in &template.resources {
-        for value in resource.properties.values() {
-            references(value).into_iter().for_each(|(_, r)| note(r));
-        }
-    }
-    for value in template.outputs.values() {
-        references(value).into_iter().for_each(|(_, r)| note(r));
-    }
-    out
 }
 
 async fn meet(servers: &Servers, names: &BTreeSet<ServerName>, seen: &mut Observed) {
@@ -199,26 +188,36 @@ pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
 
-async fn read_all(servers: &Servers, wanted: Vec<(Address, Option<String>)>, seen: &mut Observed, sink: &dyn Sink) {
-    let known: Vec<_> = wanted
-        .into_iter()
-        .filter(|(a, _)| seen.types.get(&a.server).is_some_and(|t| t.contains_key(&a.kind)))
-        .filter_map(|(a, id)| servers.get(&a.server).cloned().map(|s| (s, a, id)))
-        .collect();
-    let total = known.len();
-    let mut reads = stream::iter(known)
-        .map(|(server, address, id)| async move {
-            let key = Key { kind: address.kind.clone(), name: address.name.clone(), id };
-            let live = server.read(&key).await;
-            (address, live)
-        })
-        .buffer_unordered(READS_PER_SERVER);
+async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Observed, sink: &dyn Sink) {
+    let mut by_server: BTreeMap<ServerName, Vec<(Address, Key)>> = BTreeMap::new();
+    for (address, key) in wanted {
+        if seen.types.get(&address.server).is_some_and(|t| t.contains_key(&address.kind)) {
+            by_server.entry(address.server.clone()).or_default().push((address, key));
+        }
+    }
+    let total = by_server.values().map(Vec::len).sum();
+    // All servers at the same time, the parts of each one after the other.
+    let mut reads = stream::select_all(by_server.into_iter().filter_map(|(name, all)| {
+        let server = servers.get(&name)?.clone();
+        let parts: Vec<Vec<(Address, Key)>> = all.chunks(AT_A_TIME).map(<[_]>::to_vec).collect();
+        Some(Box::pin(stream::iter(parts).then(move |part| {
+            let server = server.clone();
+            async move {
+                let (addresses, keys): (Vec<Address>, Vec<Key>) = part.into_iter().unzip();
+                addresses.into_iter().zip(server.read_many(&keys).await).collect::<Vec<_>>()
+            }
+        })))
+    }));
     let mut done = 0;
-    while let Some((address, live)) = reads.next().await {
-        done += 1;
-        if done % 50 == 0 {
+    let mut all = Vec::with_capacity(total);
+    while let Some(part) = reads.next().await {
+        done += part.len();
+        if done < total {
             sink.emit(Event::Working { what: "refreshing", done, total });
         }
+        all.extend(part);
+    }
+    for (address, live) in all {
         match live {
             Ok(live) => {
                 seen.live.insert(address, live);
@@ -249,14 +248,7 @@ async fn look_up(
     let key = (scope.clone(), address.clone());
     match recorded.as_slice() {
         [(name, one)] => {
-            let found = LookedUp {
-                address: one.address.clone(),
-                deployment: Some(name.clone()),
-                id: one.id.clone(),
-                outputs: one.outputs.clone(),
-                properties: one.properties.clone(),
-            };
-            seen.lookups.insert(key, found);
+            seen.lookups.insert(key, look_again(servers, name, one).await);
             return;
         }
         [] => {}
@@ -273,7 +265,7 @@ async fn look_up(
     let kinds: Vec<ResourceType> =
         seen.types.get(&address.server).map(|t| t.keys().filter(|k| k.is_under(&address.kind)).cloned().collect()).unwrap_or_default();
     for kind in kinds {
-        match server.read(&Key { kind: kind.clone(), name: address.name.clone(), id: None }).await {
+        match server.read(&Key::named(&kind, &address.name)).await {
             Ok(Some(live)) => {
                 let found = LookedUp {
                     address: Address::new(address.server.clone(), kind, address.name.clone()),
@@ -294,6 +286,33 @@ async fn look_up(
     }
 }
 
+/// What another deployment recorded, with the values that its server gives now: those that depend on it are to follow. While the server
+/// does not answer, or no longer has it, the record stands.
+async fn look_again(servers: &Servers, deployment: &DeploymentName, one: &Recorded) -> LookedUp {
+    let key = Key::named(&one.address.kind, &one.address.name).id(one.id.clone()).hints(&one.properties);
+    let live = match servers.get(&one.address.server) {
+        Some(server) => server.read(&key).await.ok().flatten(),
+        None => None,
+    };
+    let newest = |recorded: &Properties, live: Option<Properties>| {
+        let mut all = live.unwrap_or_else(|| recorded.clone());
+        // What is secret is never taken from a server into a plan.
+        for name in &one.sensitive {
+            all.shift_remove(name);
+            all.extend(recorded.get(name).map(|v| (name.clone(), v.clone())));
+        }
+        all
+    };
+    let (outputs, properties) = live.map(|l| (l.outputs, l.properties)).unzip();
+    LookedUp {
+        address: one.address.clone(),
+        deployment: Some(deployment.clone()),
+        id: one.id.clone(),
+        outputs: newest(&one.outputs, outputs),
+        properties: newest(&one.properties, properties),
+    }
+}
+
 /// Finds a resource that the template declares as existing: by name, else the only one whose properties fit.
 async fn look_up_existing(servers: &Servers, address: &Address, properties: &Properties, seen: &mut Observed) {
     let Some(server) = servers.get(&address.server) else { return };
@@ -301,7 +320,7 @@ async fn look_up_existing(servers: &Servers, address: &Address, properties: &Pro
         return;
     }
     let id = server.known_id(&address.kind, &address.name, properties);
-    let by_name = server.read(&Key { kind: address.kind.clone(), name: address.name.clone(), id }).await;
+    let by_name = server.read(&Key::named(&address.kind, &address.name).id(id).hints(properties)).await;
     let found = match by_name {
         Ok(Some(live)) if fits(&live, properties) => vec![live],
         Ok(_) => match server.list(Some(&address.kind)).await {
@@ -411,25 +430,28 @@ pub fn secrets_of(value: &serde_json::Value, out: &mut BTreeSet<String>) {
 }
 
 /// What changed behind Swell's back: recorded against live, resource by resource.
-pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<crate::plan::Drift> {
-    let mut all = Vec::new();
-    for old in snapshot.resources.values() {
+pub fn drift(snapshot: &Snapshot, seen: &Observed) -> Vec<Drift> {
+    let all = snapshot.resources.values().filter_map(|old| {
         let kind = seen.types.get(&old.address.server).and_then(|t| t.get(&old.address.kind));
-        match (seen.live.get(&old.address), kind) {
-            (Some(None), _) => {
-                all.push(crate::plan::Drift { address: old.address.clone(), gone: true, changes: Vec::new(), unhealthy: None })
-            }
-            (Some(Some(live)), Some(kind)) => {
-                let changes = super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, &old.lifecycle.ignore_changes);
-                let unhealthy = trouble(live);
-                if !changes.is_empty() || unhealthy.is_some() {
-                    all.push(crate::plan::Drift { address: old.address.clone(), gone: false, changes, unhealthy });
-                }
-            }
-            _ => {}
+        match (seen.live.get(&old.address)?, kind) {
+            (None, _) => Some(Drift::gone(&old.address)),
+            (Some(live), Some(kind)) => drift_of(&snapshot.deployment, kind, old, live, &old.lifecycle.ignore_changes, &seen.uses),
+            (Some(_), None) => None,
         }
-    }
-    all
+    });
+    all.collect()
+}
+
+/// The same for one resource that is there; none if it is as recorded.
+pub fn drift_of(deployment: &DeploymentName, kind: &TypeDef, old: &Recorded, live: &Live, ignore: &[String], uses: &Uses) -> Option<Drift> {
+    let found = Drift {
+        address: old.address.clone(),
+        gone: false,
+        changes: super::diff::drifted(kind, &old.sent, &old.properties, &live.properties, ignore),
+        outputs: uses.changed(deployment, old, live, Of::Used),
+        unhealthy: trouble(live),
+    };
+    (!found.is_nothing()).then_some(found)
 }
 
 /// The server's words when a resource is there and does not work.

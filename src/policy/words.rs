@@ -2,7 +2,10 @@
 //!
 //! Everything here is pure and takes any value: what it does not understand is not found, never an error.
 
-use std::sync::LazyLock;
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use minijinja::{Environment, UndefinedBehavior, Value, value::ValueKind};
 use regex::Regex;
@@ -11,6 +14,8 @@ use super::LITERAL;
 
 /// How much one evaluation may do.
 const FUEL: u64 = 200_000;
+/// How many patterns are kept.
+const PATTERNS: usize = 100;
 /// How many leaves of one resource are looked at.
 const LEAVES: usize = 5_000;
 
@@ -36,7 +41,8 @@ pub(super) fn environment() -> Environment<'static> {
     env.add_test("world", |v: Value| v.as_str().is_some_and(is_world));
     env.add_test("literal", |v: Value| is_literal(&v));
     env.add_test("secretname", |v: Value| v.as_str().is_some_and(|s| SECRET_NAME.is_match(s) && !NOT_SECRET.is_match(s)));
-    env.add_test("matching", |v: Value, pattern: String| is_matching(&v, &pattern));
+    let patterns = Patterns::default();
+    env.add_test("matching", move |v: Value, pattern: String| v.as_str().is_some_and(|text| patterns.fit(&pattern, text)));
     env.add_filter("leaves", |v: Value| leaves(&v));
     env.add_filter("portname", |v: Value| port_name(&v));
     env.add_filter("opens", |v: Value, ports: Vec<u32>| opens(&v, &ports));
@@ -83,9 +89,21 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a pattern of this file")
 }
 
-fn is_matching(value: &Value, text: &str) -> bool {
-    let built = regex::RegexBuilder::new(text).size_limit(100_000).build();
-    value.as_str().is_some_and(|s| built.is_ok_and(|r| r.is_match(s)))
+/// Patterns that were used already: a rule is held against every resource, and building a pattern costs far more than using it.
+#[derive(Default)]
+struct Patterns(Mutex<HashMap<String, Option<Regex>>>);
+
+impl Patterns {
+    /// Whether a text fits a pattern; none fits one that cannot be built.
+    fn fit(&self, pattern: &str, text: &str) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A rule may put its pattern together from what it sees.
+        if known.len() >= PATTERNS {
+            known.clear();
+        }
+        let build = || regex::RegexBuilder::new(pattern).size_limit(100_000).build().ok();
+        known.entry(pattern.to_owned()).or_insert_with(build).as_ref().is_some_and(|r| r.is_match(text))
+    }
 }
 
 /// Every scalar of a value: `{path, key, value}`.

@@ -108,6 +108,7 @@ pub const SLASHES: &[Slash] = &[
     line("graph", "[DEPLOYMENT]", Takes::Deployment, "what depends on what (-o FILE.svg for a picture)", &["graph"], &["graph"]),
     line("outputs", "[DEPLOYMENT]", Takes::Deployment, "its outputs", &["outputs"], &["outputs"]),
     line("drift", "[DEPLOYMENT]", Takes::Deployment, "what is there against what is recorded", &["drift"], &["drift"]),
+    line("watch", "[DEPLOYMENT]", Takes::Deployment, "tell of changes as they happen, until Ctrl-C", &["watch"], &["watch"]),
     line("history", "[DEPLOYMENT]", Takes::Deployment, "what was done, when, by whom and why", &["history"], &["history"]),
     line(
         "servers",

@@ -23,6 +23,8 @@ use crate::mcp::protocol::ListArgs;
 
 mod call;
 
+mod cut;
+
 mod tools;
 
 mod watch;
@@ -92,6 +94,7 @@ impl SandboxServer {
         W: tokio::io::AsyncWrite + Send + Unpin + 'static,
     {
         let stop = self.stop.clone();
+        let writer = cut::Cut::new(writer, stop.clone());
         let running =
             self.serve_with_ct((reader, writer), stop.clone()).await.map_err(|e| SandboxError::Handshake { reason: e.to_string() })?;
         let died = stop.clone();

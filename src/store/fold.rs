@@ -122,6 +122,12 @@ impl Fold {
                 self.unsettled.retain(|_, u| u.address != resource.address);
                 self.resources.insert(resource.address.clone(), (**resource).clone());
             }
+            EntryBody::Refreshed { resource } => {
+                // One that was dropped meanwhile does not come back by having been seen before.
+                if let Some(there) = self.resources.get_mut(&resource.address) {
+                    *there = (**resource).clone();
+                }
+            }
             EntryBody::RunEnded { end } => self.run_ended(end),
         }
     }

@@ -155,6 +155,11 @@ impl Journal {
         self.record(During::Record, &EntryBody::Adopted { resource: Box::new(resource) }).await
     }
 
+    /// Records a resource as a refresh saw it; nothing is called.
+    pub async fn refreshed(&self, resource: Recorded) -> Result<i64, StoreError> {
+        self.record(During::Record, &EntryBody::Refreshed { resource: Box::new(resource) }).await
+    }
+
     /// Ends the run and writes the snapshot that it made, in one transaction; none if it changed nothing.
     pub async fn end(self, end: RunEnd) -> Result<Option<Snapshot>, StoreError> {
         let mut write = self.store.write(During::Record).await?;

@@ -267,27 +267,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
         let mut first = connection(&path).await;
+        const NEXT: i64 = 1000;
         prepare(&mut first, &path, &migrator()).await.unwrap();
+        let now = schema(&mut first, &path).await.unwrap();
         sqlx::query("INSERT INTO session (id, at, body) VALUES ('s', '', '')").execute(&mut first).await.unwrap();
 
         let with = |sql: &'static str| {
             let mut all: Vec<Migration> = migrator().iter().cloned().collect();
             let sql = sqlx::SqlSafeStr::into_sql_str(sql);
-            all.push(Migration::new(2, "more".into(), MigrationType::Simple, sql, false));
+            all.push(Migration::new(NEXT, "more".into(), MigrationType::Simple, sql, false));
             Migrator::with_migrations(all)
         };
         let failed = prepare(&mut first, &path, &with("CREATE TABLE more (x TEXT); DROP TABLE session; CREATE TABLE plan (x TEXT)")).await;
         assert!(failed.is_err());
-        assert_eq!(schema(&mut first, &path).await.unwrap(), 1);
+        assert_eq!(schema(&mut first, &path).await.unwrap(), now);
         let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM session").fetch_one(&mut first).await.unwrap();
         assert_eq!(kept, 1, "the failed migration was undone");
 
         prepare(&mut first, &path, &with("DROP TABLE session")).await.unwrap();
-        assert_eq!(schema(&mut first, &path).await.unwrap(), 2);
-        for copy in ["state.db.schema-1.bak", "state.db.schema-1-1.bak"] {
+        assert_eq!(schema(&mut first, &path).await.unwrap(), NEXT);
+        for copy in [format!("state.db.schema-{now}.bak"), format!("state.db.schema-{now}-1.bak")] {
             let copy = dir.path().join(copy);
             let mut second = connection(&copy).await;
-            assert_eq!(schema(&mut second, &copy).await.unwrap(), 1);
+            assert_eq!(schema(&mut second, &copy).await.unwrap(), now);
             let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM session").fetch_one(&mut second).await.unwrap();
             assert_eq!(kept, 1);
         }

@@ -255,6 +255,11 @@ pub enum EntryBody {
         /// The record.
         resource: Box<Recorded>,
     },
+    /// A refresh saw other outputs than were recorded; nothing was called for it.
+    Refreshed {
+        /// The record as it is now.
+        resource: Box<Recorded>,
+    },
     /// A run ended. A run without this entry was interrupted.
     RunEnded {
         /// How.

@@ -95,7 +95,7 @@ pub(super) fn outputs_in(value: &serde_json::Value, at: &PropertyPath, found: &m
 }
 
 /// Whether a scope is this template: nothing said, or its own name said.
-pub(super) fn is_here(template: &Template, scope: &Scope) -> bool {
+pub(crate) fn is_here(template: &Template, scope: &Scope) -> bool {
     match scope {
         Scope::Here => true,
         Scope::Deployment(name) => *name == template.name,
@@ -126,7 +126,7 @@ pub fn graph(template: &Template) -> Graph<Address> {
 }
 
 /// The graph of dependencies that are known already.
-pub(super) fn graph_of(template: &Template, dependencies: &BTreeMap<Address, BTreeSet<Address>>) -> Graph<Address> {
+pub(crate) fn graph_of(template: &Template, dependencies: &BTreeMap<Address, BTreeSet<Address>>) -> Graph<Address> {
     let mut graph = Graph::default();
     for resource in &template.resources {
         graph.add(resource.address.clone());
@@ -150,7 +150,7 @@ pub fn undeclared(template: &Template) -> BTreeSet<(Scope, Address)> {
     for used in all {
         let here = is_here(template, &used.scope);
         if !here || declared.resolve(&used.address) == Match::Undeclared {
-            found.insert((if here { Scope::Here } else { used.scope }, used.address));
+            found.insert((used.scope, used.address));
         }
     }
     for address in template.resources.iter().flat_map(|r| &r.depends_on) {

@@ -115,6 +115,7 @@ pub fn plan(name: &str, kind: RunKind, steps: Vec<Step>, waves: &[&[usize]], edg
         reads: Vec::new(),
         kept: Vec::new(),
         settled: Vec::new(),
+        refreshed: Vec::new(),
         drift: Vec::new(),
         recipe: Recipe::default(),
         outputs: IndexMap::new(),
@@ -191,9 +192,10 @@ pub fn blog() -> Review {
             address: address("docker:container:run:blog-web-1"),
             gone: false,
             changes: vec![change("memory", val(json!("512m")), val(json!("256m")))],
+            outputs: Vec::new(),
             unhealthy: None,
         },
-        Drift { address: address("docker:network:blog"), gone: true, changes: Vec::new(), unhealthy: None },
+        Drift { address: address("docker:network:blog"), gone: true, changes: Vec::new(), outputs: Vec::new(), unhealthy: None },
     ];
     plan.notes = vec!["no kubernetes server is registered, so the web tier runs on docker".into()];
     plan.kept = vec![address("docker:volume:blog-db-1-data")];

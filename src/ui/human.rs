@@ -46,6 +46,7 @@ pub struct HumanSink {
 struct State {
     running: BTreeMap<usize, Running>,
     working: Option<Working>,
+    watching: Option<Watching>,
     steps: usize,
     ended: usize,
     /// Widths of the lines of the live region that stand on the screen.
@@ -67,6 +68,13 @@ struct Working {
     total: usize,
     began: Duration,
     beat: Duration,
+}
+
+/// A watch that goes on.
+struct Watching {
+    began: Duration,
+    looked: Duration,
+    text: String,
 }
 
 impl HumanSink {
@@ -157,6 +165,8 @@ impl HumanSink {
         let real = self.screen.style();
         let style = &Style { width: if terminal { real.width } else { usize::MAX / 2 }, ..real };
         match event {
+            // An address stays in one piece, so that it can be copied.
+            Event::Notice { text } if text.starts_with("http") && !text.contains(' ') => page.line(Line::of(Tone::Info, &text)),
             Event::Notice { text } => page.flow(Line::of(Tone::Dim, &text), style, 2),
             Event::Warning { diagnostic } => raw(&(self.diagnostic)(&diagnostic, &real), page),
             Event::Working { what, done, total } => {
@@ -210,15 +220,12 @@ impl HumanSink {
                 };
                 page.flow(Line::of(Tone::Warn, &text), style, 2);
             }
-            Event::Watched { what, server, address, text, dependants } => {
-                let whom = address.map_or_else(|| server.to_string(), |a| a.to_string());
-                let mut line = Line::of(Tone::Warn, what).add(Tone::Plain, &format!(" {whom}: {text}"));
-                if !dependants.is_empty() {
-                    let names: Vec<String> = dependants.iter().map(ToString::to_string).collect();
-                    line.push(Tone::Dim, &format!(" (needed by {})", names.join(", ")));
-                }
-                page.flow(line, style, 2);
+            Event::Watched { at, sight } => page.flow(super::watch::sight(&at, &sight), style, 10),
+            Event::Watching { resources, servers, away, changes } => {
+                let same = state.watching.as_ref().map_or(now, |w| w.began);
+                state.watching = Some(Watching { began: same, looked: now, text: super::watch::beat(resources, servers, &away, changes) });
             }
+            Event::WatchEnded => state.watching = None,
             Event::RunEnded { summary } => {
                 state.running.clear();
                 state.working = None;
@@ -231,7 +238,7 @@ impl HumanSink {
 
 impl State {
     fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.working.is_none() && self.drawn.is_empty()
+        self.running.is_empty() && self.working.is_none() && self.watching.is_none() && self.drawn.is_empty()
     }
 }
 
@@ -241,7 +248,8 @@ impl Sink for HumanSink {
         let now = (self.clock)();
         let mut page = Page::default();
         self.take(&mut state, event, now, &mut page);
-        let due = state.drawn_at.is_none_or(|at| now.saturating_sub(at) >= REDRAW);
+        let over = state.watching.is_none() && !state.drawn.is_empty();
+        let due = over || state.drawn_at.is_none_or(|at| now.saturating_sub(at) >= REDRAW);
         if !page.lines.is_empty() || due {
             self.draw(&mut state, page, now);
         }
@@ -285,6 +293,11 @@ fn live(state: &State, now: Duration, width: usize) -> Page {
     if let Some(w) = &state.working {
         let line = Line::of(Tone::Info, "… ").add(Tone::Plain, &format!("{} {} of {}", w.what, w.done, w.total));
         page.line(line.add(Tone::Dim, &format!("  {}", elapsed(w.began, now))).fit(width));
+    }
+    if let Some(w) = &state.watching {
+        let line = Line::of(Tone::Info, "… ").add(Tone::Plain, &w.text);
+        let times = format!("  for {}, last look {} ago", elapsed(w.began, now), elapsed(w.looked, now));
+        page.line(line.add(Tone::Dim, &times).fit(width));
     }
     for r in state.running.values().take(LIVE_LINES) {
         let doubt = r.state.starts_with("unknown");

@@ -38,22 +38,32 @@ pub fn drift(all: &IndexMap<String, Vec<Drift>>, style: &Style) -> String {
         }
         page.line(Line::of(Tone::Bold, deployment).add(Tone::Warn, &format!(" drifted: {}", count(drifts.len(), "resource", "resources"))));
         for d in drifts {
-            if d.gone {
-                page.line(Line::of(Tone::Bad, &format!("  - {} is gone", d.address)));
-            }
-            for c in &d.changes {
-                let text = format!("  ~ {} {}: {} -> {}", d.address, c.path, value::text(&c.before), value::text(&c.after));
-                page.flow(Line::of(Tone::Warn, &text), style, 6);
-            }
-            if let Some(why) = &d.unhealthy {
-                page.flow(Line::of(Tone::Bad, &format!("  ! {} is unhealthy: \"{}\"", d.address, visible(why))), style, 6);
-            }
+            page.lines.extend(one_drift(deployment, d, style).lines);
         }
     }
     if all.is_empty() {
         page.line(Line::of(Tone::Plain, "Nothing is deployed."));
     }
     page.render(style)
+}
+
+/// The drift of one resource.
+pub fn one_drift(deployment: &str, d: &Drift, style: &Style) -> Page {
+    let mut page = Page::default();
+    if d.gone {
+        page.line(Line::of(Tone::Bad, &format!("  - {} is gone", d.address)));
+    }
+    for c in &d.changes {
+        let text = format!("  ~ {} {}: {} -> {}", d.address, c.path, value::text(&c.before), value::text(&c.after));
+        page.flow(Line::of(Tone::Warn, &text), style, 6);
+    }
+    for o in &d.outputs {
+        page.flow(super::watch::output(&d.address, o, Some(deployment)), style, 6);
+    }
+    if let Some(why) = &d.unhealthy {
+        page.flow(Line::of(Tone::Bad, &format!("  ! {} is unhealthy: \"{}\"", d.address, visible(why))), style, 6);
+    }
+    page
 }
 
 /// The properties and outputs of a type.

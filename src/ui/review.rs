@@ -112,7 +112,10 @@ const GROUPS: [(&str, &str, Tone); 6] = [
 
 fn parameters(plan: &Plan, level: Level, style: &Style, page: &mut Page) {
     for (from, name, tone) in GROUPS {
-        let mine: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| p.from == from).collect();
+        // What nobody said and nothing takes is no news.
+        let silent =
+            |p: &ParameterNote| level == Level::Brief && from == "default" && p.value == crate::plan::Shown::Value(serde_json::Value::Null);
+        let mine: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| p.from == from && !silent(p)).collect();
         group(Line::of(tone, name), from, &mine, level, style, page);
     }
     let other: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| GROUPS.iter().all(|(from, _, _)| p.from != *from)).collect();
@@ -175,6 +178,11 @@ fn findings(plan: &Plan, rows: &Rows, style: &Style, page: &mut Page) {
         for change in &drift.changes {
             let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
             entry(once(&mut first, "drift"), Action::Update, &name, rest.add(Tone::Dim, " (changed on the server)"), style, page);
+        }
+        for change in &drift.outputs {
+            let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
+            let rest = rest.add(Tone::Dim, " (its server says so now)").join(super::watch::users(change, Some(plan.deployment.as_str())));
+            entry(once(&mut first, "drift"), Action::Read, &name, rest, style, page);
         }
         if let Some(words) = &drift.unhealthy {
             let rest = Line::of(Tone::Bad, "does not work: ").add(Tone::Plain, &format!("\"{words}\""));
@@ -337,7 +345,11 @@ fn last_line(review: &Review) -> String {
             n => format!("Nothing to do: {n} resources are as wanted."),
         };
     }
-    totals(&review.counts, plan.waves.len())
+    let text = totals(&review.counts, plan.waves.len());
+    match plan.refreshed.iter().map(|r| r.outputs.len()).sum() {
+        0 => text,
+        n => format!("{text} · {} to record", count(n, "output", "outputs")),
+    }
 }
 
 /// `Plan: 6 to add, 1 to change, 1 to replace, 0 to destroy · 3 waves`.

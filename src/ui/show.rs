@@ -15,10 +15,10 @@ use super::{
     telling, value,
 };
 use crate::{
-    domain::{Action, Address, Properties, Timestamp},
+    domain::{Action, Address, DeploymentName, Properties, Timestamp},
     plan::{Drift, Plan},
     review::Level,
-    store::{Entry, EntryBody, Recorded, Run, RunKind, Snapshot},
+    store::{Entry, EntryBody, Recorded, Run, RunKind, Sighting, Snapshot},
 };
 
 /// A snapshot: what is there, what nobody knows, the outputs.
@@ -100,6 +100,40 @@ pub fn outputs(outputs: &IndexMap<String, Value>, style: &Style) -> String {
         page.line(Line::of(Tone::Dim, "There are no outputs."));
     }
     named(outputs, "", style, &mut page);
+    page.render(style)
+}
+
+/// What was last seen not to be as recorded.
+pub fn last_seen(deployment: &DeploymentName, all: &[(Sighting, Drift)], style: &Style) -> String {
+    let mut page = Page::default();
+    if let Some((first, _)) = all.first() {
+        let text = format!("not as recorded, as seen {} UTC ({})", when(&first.at), first.seen_by);
+        page.line(Line::of(Tone::Warn, &text));
+    }
+    for (_, drift) in all {
+        page.lines.extend(super::list::one_drift(deployment.as_str(), drift, style).lines);
+    }
+    page.render(style)
+}
+
+/// Outputs of a deployment that are other ones now, as was last seen.
+pub fn outputs_seen(deployment: &DeploymentName, all: &[(Sighting, Drift)], style: &Style) -> String {
+    let mut page = Page::default();
+    for (sighting, drift) in all {
+        for change in &drift.outputs {
+            let own = change.dependants.iter().filter(|d| d.deployment == *deployment).filter_map(|d| d.output.as_deref());
+            let names: Vec<&str> = own.collect();
+            if !names.is_empty() {
+                let (before, after) = (value::text(&change.before), value::text(&change.after));
+                let what = format!("! {} uses {}.{}: {before} -> {after}", names.join(", "), drift.address, change.path);
+                let line = Line::of(Tone::Warn, &what).add(Tone::Dim, &format!(" (seen {} UTC, {})", when(&sighting.at), sighting.seen_by));
+                page.flow(line, style, 2);
+            }
+        }
+    }
+    if !page.lines.is_empty() {
+        page.line(Line::of(Tone::Dim, &format!("  recorded anew with the next run: swell plan {deployment}")));
+    }
     page.render(style)
 }
 
@@ -196,6 +230,10 @@ fn entry_line(entry: &Entry, style: &Style, page: &mut Page) {
             number.add(Tone::Dim, ".").add(Tone::Plain, &format!(" forgot {address}")).add(Tone::Dim, &format!("  {why}"))
         }
         EntryBody::Adopted { resource } => number.add(Tone::Info, "=").add(Tone::Plain, &format!(" adopted {}", resource.address)),
+        EntryBody::Refreshed { resource } => number
+            .add(Tone::Info, "=")
+            .add(Tone::Plain, &format!(" {}", resource.address))
+            .add(Tone::Dim, "  its outputs were recorded anew"),
         EntryBody::RunBegan { .. } | EntryBody::StepBegan { .. } | EntryBody::RunEnded { .. } => return,
     };
     page.flow(line, style, 17);

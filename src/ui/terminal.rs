@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     intent::Question,
+    mcp,
     plan::Verdict,
     review::{Answer, Demand, Human, KeyPress, Level, Review},
 };
@@ -46,22 +47,44 @@ pub struct Terminal {
     screen: Screen,
     lines: Arc<dyn ReadLine>,
     live: Option<Arc<HumanSink>>,
+    browser: Option<Opener>,
 }
+
+/// Opens a page in the person's browser. Says whether one could be started.
+pub type Opener = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 impl Terminal {
     /// Makes the face. `live` is the sink that draws on the same screen, if there is one.
     pub fn new(screen: Screen, lines: Arc<dyn ReadLine>, live: Option<Arc<HumanSink>>) -> Self {
-        Self { screen, lines, live }
+        Self { screen, lines, live, browser: None }
     }
 
-    fn write(&self, text: &str) {
+    /// The same with a browser for pages that the person agrees to open.
+    pub fn with_browser(mut self, opener: Opener) -> Self {
+        self.browser = Some(opener);
+        self
+    }
+
+    pub(super) fn browse(&self, url: &str) -> bool {
+        self.browser.as_ref().is_some_and(|open| open(url))
+    }
+
+    pub(super) fn style(&self) -> super::Style {
+        self.screen.style()
+    }
+
+    pub(super) fn lines(&self) -> &dyn ReadLine {
+        self.lines.as_ref()
+    }
+
+    pub(super) fn write(&self, text: &str) {
         if let Some(live) = &self.live {
             live.clear();
         }
         self.screen.print(text);
     }
 
-    fn say(&self, tone: Tone, text: &str) {
+    pub(super) fn say(&self, tone: Tone, text: &str) {
         let mut page = Page::default();
         page.flow(Line::of(tone, text), &self.screen.style(), 2);
         self.write(&page.render(&self.screen.style()));
@@ -198,6 +221,14 @@ impl Human for Terminal {
         let Some(typed) = self.lines.read_line(&format!("Type {word} to go on; anything else is a no: ")).await else { return false };
         let typed = typed.trim();
         typed == word || (word == "yes" && typed.eq_ignore_ascii_case("y"))
+    }
+
+    async fn fill(&self, question: &mcp::Question, form: &mcp::Form) -> mcp::Answer {
+        self.fill_in(question, form).await
+    }
+
+    async fn visit(&self, why: &str, page: &mcp::Page) -> bool {
+        self.open_page(why, page).await
     }
 
     async fn go_on(&self, wave: usize) -> bool {

@@ -77,6 +77,14 @@ async fn nobody_listens() {
     fell_back(&ran);
 }
 
+/// A server that wants an hour's patience, or whose errors have numbers for codes, is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn busy() {
+    let error = json!({"error": {"message": "slow down", "code": 429}});
+    fell_back(&ask(ResponseTemplate::new(429).insert_header("retry-after", "3600").set_body_json(error.clone())).await);
+    fell_back(&ask(ResponseTemplate::new(400).set_body_json(json!({"error": {"message": "no", "code": 40303}}))).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn late() {
     fell_back(&ask(says("{}").set_delay(std::time::Duration::from_secs(20))).await);

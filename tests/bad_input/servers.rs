@@ -98,3 +98,57 @@ fn text_that_wants_to_be_obeyed() {
     assert_eq!(env.resources("blog").len(), 21);
     env.settled("blog");
 }
+
+#[test]
+fn answers_when_nobody_waits_any_more() {
+    survives(r#""effect":"slow","ms":3500"#);
+}
+
+/// Docker as a program whose answers pass through `sed` on their way.
+fn with_liar(script: &str) -> TestEnv {
+    let env = TestEnv::new().var("SWELL_CALL_IDLE", "5").var("SWELL_CALL_TOTAL", "10");
+    let line = format!("{SWELL} sandbox serve docker | sed -u {script}");
+    env.configure(&format!(
+        "[servers.docker]\ncommand = \"/bin/sh\"\nargs = [\"-c\", {line:?}]\nstart_timeout = 20\n[servers.opnsense]\nsandbox = \"opnsense\"\n"
+    ));
+    env.write("t.yaml", "name: t\nresources:\n  - {server: docker, type: network, name: front, properties: {}}\n  - {server: opnsense, type: 'network:vlan', name: lan, properties: {tag: 77, interface: igc2}}\n");
+    env
+}
+
+#[test]
+fn returns_another_object() {
+    // Every reply about `front` is about something else.
+    let env = with_liar(r#"'s/"name":"front"/"name":"other"/g; s/\\"name\\":\\"front\\"/\\"name\\":\\"other\\"/g'"#);
+    let ran = env.swell(&["apply", "-f", "t.yaml", "--yes", "--max-destroy", "0"]);
+    // It says so before the run (a read lies) or in it (the reply to the create does): never is the other object recorded.
+    assert!(ran.code == 1 || ran.code == 3, "{ran}");
+    assert!(ran.stderr.contains("docker") && ran.stderr.contains("`other`"), "{ran}");
+    assert!(!env.resources("t").iter().any(|r| r.contains("docker")), "{ran}");
+    let _ = env.sound();
+}
+
+#[test]
+fn answers_garbage_in_the_middle_and_harms_no_other() {
+    let env = with_liar(r#"'/"structuredContent".*"front"/ s/.*/}{ not a message/'"#);
+    let ran = env.swell(&["apply", "-f", "t.yaml", "--yes", "--max-destroy", "0"]);
+    assert!(ran.code == 1 || ran.code == 3, "{ran}");
+    assert!(ran.stderr.contains("docker"), "{ran}");
+    if ran.code == 3 {
+        assert_eq!(env.resources("t").iter().filter(|r| r.contains("opnsense")).count(), 1, "{ran}");
+    }
+    let _ = env.sound();
+    // The firewall is as well as ever.
+    let healthy = env.swell(&["servers", "doctor", "opnsense"]);
+    assert_eq!(healthy.code, 0, "{healthy}");
+}
+
+#[test]
+fn never_answers() {
+    let env = TestEnv::new();
+    env.configure(
+        "[servers.docker]\ncommand = \"/bin/sleep\"\nargs = [\"600\"]\nstart_timeout = 1\n[servers.opnsense]\nsandbox = \"opnsense\"\n",
+    );
+    let ran = env.swell(&["servers", "doctor"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert!(ran.stdout.contains("no answer to the handshake within 1 s") && ran.stdout.contains("opnsense is well"), "{ran}");
+}

@@ -218,3 +218,54 @@ fn a_server_without_types_is_listed_and_the_planner_says_why_it_is_of_no_use() {
     let _ = refused(&env, &PLAN, "server::no-types");
     env.swell(&["servers", "tools", "other"]).ok();
 }
+
+#[test]
+fn a_malformed_file_of_another_client_does_not_get_into_a_document() {
+    let env = TestEnv::new();
+    env.write(".mcp.json", "{\"mcpServers\": {\n  \"bad\": ");
+    home_file(&env, ".cursor/mcp.json", r#"{"mcpServers": {"good": {"command": "true"}}}"#);
+    let ran = env.swell(&["servers", "list", "--json"]).ok();
+    assert!(ran.json()["servers"].as_array().unwrap().iter().any(|s| s["name"] == "good"));
+    assert!(ran.stderr.contains("discover::file") && ran.stderr.contains(".mcp.json:2:"), "{}", *ran);
+}
+
+/// A page that gives the same answer to every request.
+fn page(kind: &str, body: String) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let kind = kind.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            use std::io::{Read, Write};
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let length = body.len();
+            let _ =
+                write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        }
+    });
+    url
+}
+
+#[test]
+fn what_a_server_card_names_is_quarantined_and_shown_with_it() {
+    let env = TestEnv::new();
+    let card = json!({"$schema": "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json", "name": "com.example/weather",
+        "version": "1.0.0", "description": "Weather.", "remotes": [{"type": "streamable-http", "url": "https://weather.example.com/mcp",
+        "headers": [{"name": "Authorization", "isRequired": true, "isSecret": true}]}]});
+    let url = page("application/json", card.to_string());
+    for args in [["servers", "discover", url.as_str()], ["servers", "add", url.as_str()]] {
+        env.swell(&args).ok().prints("weather").prints("quarantined").prints("nobody vouches");
+    }
+    let weather = row(&env, "weather");
+    assert_eq!((weather["trust"].as_str(), weather["from"].as_str()), (Some("quarantined"), Some("found")));
+    assert!(weather["place"].as_str().unwrap().contains("found.json:"), "{weather}");
+    // It is reviewed like any other, with what the card says and where the card lies.
+    let ran = refused(&env, &["servers", "review", "weather"], "server::not-reviewed");
+    for words in
+        ["https://weather.example.com/mcp", "nobody vouches", "sends you to weather.example.com", "Authorization", "swell secrets set"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {ran}");
+    }
+    env.swell(&["servers", "discover", &page("text/plain", "hello".into())]).refused(1, "discover::card");
+}

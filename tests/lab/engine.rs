@@ -71,13 +71,13 @@ impl Answer {
     }
 }
 
-/// One request to a port of this machine, for a host by name; a refused or broken connection is status 0.
-pub fn http(port: u16, host: &str, method: &str, path: &str, form: &str) -> Answer {
+/// One request to a port of this machine, for a site by its name; a refused or broken connection is status 0.
+pub fn http(port: u16, site: &str, method: &str, path: &str, form: &str) -> Answer {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
         return Answer { status: 0, headers: Vec::new(), body: String::new() };
     };
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    exchange(&mut stream, method, path, host, form)
+    exchange(&mut stream, method, path, &format!("{site}:{port}"), form)
 }
 
 fn exchange<S: Read + Write>(stream: &mut S, method: &str, path: &str, host: &str, form: &str) -> Answer {

@@ -54,7 +54,6 @@ fn skipped<T>(why: &str) -> Option<T> {
 
 impl LabServer {
     /// The server behind its binding, in this process.
-    #[expect(clippy::disallowed_methods, reason = "the environment that Swell itself would run in")]
     pub fn connect(&self, name: &str) -> AnyServer {
         let spec = ProcessSpec {
             command: self.command.clone(),
@@ -82,7 +81,8 @@ impl LabServer {
 
 /// A home whose operator has registered these servers and switched the simulated ones off.
 pub fn home_with(servers: &[(&str, &LabServer)]) -> TestEnv {
-    let env = TestEnv::new();
+    // Wide, so that no sentence is broken where a test looks for it.
+    let env = TestEnv::new().var("COLUMNS", "1000");
     let entries: String = servers.iter().map(|(name, server)| server.entry(name)).collect();
     env.configure(&format!("sandbox = false\n{entries}"));
     env
@@ -131,5 +131,5 @@ pub async fn unmake(server: &AnyServer, live: &Live) {
 
 /// The key of what was seen.
 pub fn key(live: &Live) -> Key {
-    Key { kind: live.kind.clone(), name: live.name.parse().unwrap(), id: Some(live.id.clone()) }
+    Key::named(&live.kind, &live.name.parse().unwrap()).id(live.id.clone())
 }

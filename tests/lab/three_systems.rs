@@ -8,7 +8,7 @@ use super::{
 };
 use crate::support::env::{YES, repository, text};
 
-const VARIABLES: [&str; 6] = ["--var", "interface=igb0", "--var", "image=lab/nginx:1", "--var", "tag=3210"];
+const VARIABLES: [&str; 6] = ["--var", "interface=igb0", "--var", "image=lab/http:1", "--var", "tag=3210"];
 
 #[test]
 fn one_template_over_three_systems() {
@@ -32,7 +32,7 @@ fn one_template_over_three_systems() {
     let web = of("kubernetes:deployment:app-web");
     assert_eq!(
         (&web["properties"]["image"], &web["properties"]["env"]["UPSTREAM"]),
-        (&json!("lab/nginx:1"), &of("docker:container:run:app-back")["id"])
+        (&json!("lab/http:1"), &of("docker:container:run:app-back")["id"])
     );
     let vlan = firewall.of("interfaces/vlan_settings/Item", "app-vlan");
     assert_eq!(web["properties"]["env"]["DEVICE"], vlan[0].1["vlanif"]);

@@ -25,6 +25,13 @@ impl Home {
         self.folder.path()
     }
 
+    /// Writes the user's own configuration.
+    pub fn configure(&self, text: &str) {
+        let folder = self.path().join(".config/swell");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.toml"), text).unwrap();
+    }
+
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_swell"));
         command.args(args).current_dir(self.path()).env_clear();
@@ -64,7 +71,14 @@ impl Home {
 
     /// Starts any command on a terminal.
     pub fn terminal(&self, args: &[&str]) -> Chat {
-        let mut session = Session::spawn(self.command(args)).unwrap();
+        self.terminal_with(args, &[])
+    }
+
+    /// The same with more variables in its environment.
+    pub fn terminal_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Chat {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        let mut session = Session::spawn(command).unwrap();
         session.set_expect_timeout(Some(PATIENCE));
         session.get_process_mut().set_window_size(140, 50).unwrap();
         Chat { session, seen: String::new() }

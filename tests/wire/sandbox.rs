@@ -77,7 +77,7 @@ async fn create_read_update_delete_and_the_same_key_twice() {
     ] {
         let s = lab.server(server);
         let ((kind, name), properties, control) = (named(kind, "made-here"), object(properties), CallControl::read());
-        let by_name = Key { kind: kind.clone(), name: name.clone(), id: None };
+        let by_name = Key::named(&kind, &name);
         assert_eq!(s.read(&by_name).await.unwrap(), None);
         let live = s.create(&kind, &name, &properties, "key-1", &control).await.unwrap();
         let again = s.create(&kind, &name, &properties, "key-1", &control).await.unwrap();
@@ -113,7 +113,7 @@ async fn is_unknown_and_found_again(effect: Effect) {
     let (kind, name) = named("network", "net");
     let e = s.create(&kind, &name, &Properties::new(), "key-1", &quick()).await.unwrap_err();
     assert!(matches!(e, CallError::Unknown { .. }), "{effect:?}: {e:?}");
-    let live = s.read(&Key { kind, name, id: None }).await.unwrap().unwrap();
+    let live = s.read(&Key::named(&kind, &name)).await.unwrap().unwrap();
     assert_eq!(live.created_by.as_deref(), Some("key-1"));
 }
 
@@ -123,7 +123,6 @@ async fn what_was_done_without_an_answer_is_unknown_and_found_again() {
 }
 
 #[tokio::test]
-#[ignore = "the sandbox still answers `cancelled` while it hangs up, because rmcp lets handlers finish"]
 async fn what_was_done_by_a_server_that_died_is_unknown_and_found_again() {
     is_unknown_and_found_again(Effect::Die { commit: true }).await;
     is_unknown_and_found_again(Effect::LostStream { commit: true }).await;
@@ -142,7 +141,7 @@ async fn a_changed_tool_changes_the_pin_and_poisoned_text_stays_text() {
     lab.world
         .add_fault(Fault::new(Effect::Fail { class: Refusal::Denied, message: "\u{1b}[2Jno".into() }).on("docker").tool(tool::DELETE))
         .unwrap();
-    let e = s.delete(&Key { kind, name, id: None }, &quick()).await.unwrap_err();
+    let e = s.delete(&Key::named(&kind, &name), &quick()).await.unwrap_err();
     assert!(matches!(&e, CallError::Refused { class: Refusal::Denied, message, .. } if message == "no"), "{e:?}");
 }
 

@@ -25,17 +25,20 @@ pub(super) struct Rules {
     pub(super) urls: &'static [&'static str],
     /// Its variables.
     pub(super) manner: Manner,
+    /// Swell wrote it: it holds names of secrets and notes for the review besides.
+    pub(super) found: bool,
 }
 
 /// The rules of each client.
 pub(super) fn rules(layer: Layer) -> Rules {
-    let rules = |comments, urls, manner| Rules { root: "mcpServers", comments, urls, manner };
+    let rules = |comments, urls, manner| Rules { root: "mcpServers", comments, urls, manner, found: false };
     match layer {
         Layer::ClaudeDesktop => rules(false, &[], Manner::None),
         Layer::ClaudeCode | Layer::ClaudeCodeLocal | Layer::McpJson => rules(false, &["url"], Manner::Shell),
         Layer::Cursor | Layer::CursorProject => rules(true, &["url"], Manner::Editor),
         Layer::VsCode | Layer::VsCodeProject => Rules { root: "servers", ..rules(true, &["url"], Manner::EditorWithInputs) },
         Layer::Windsurf => rules(false, &["serverUrl", "url"], Manner::Env),
+        Layer::Found => Rules { found: true, ..rules(false, &["url"], Manner::None) },
         Layer::Project | Layer::User | Layer::Environment | Layer::BuiltIn => rules(false, &["url"], Manner::Shell),
     }
 }
@@ -148,6 +151,13 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
         let Some(url) = url else { return Err((object.start(), "it has neither a command nor a URL".into())) };
         setting.url = Some(t.text(&url));
         setting.headers = translated(map(object, "headers"), &mut t)?;
+        if rules.found {
+            let secrets = map(object, "secretHeaders")?.unwrap_or_default();
+            setting
+                .headers
+                .extend(secrets.into_iter().map(|(name, secret)| (name, format!("${{secret:{}}}", super::expand::literal(&secret)))));
+            notes.extend(texts(object, "notes")?.unwrap_or_default());
+        }
         if last(object, "headersHelper").is_some() {
             unusable = Some("its headers come from a program (`headersHelper`), which Swell does not run".to_owned());
         }
@@ -170,6 +180,7 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
         .iter()
         .map(|p| p.name.as_str())
         .filter(|k| !HARMLESS.contains(k) && !matches!(*k, "envFile" | "headersHelper"))
+        .filter(|k| !(rules.found && matches!(*k, "secretHeaders" | "notes" | "source")))
         .map(|k| format!("`{}`", clean_line(k, 40)))
         .take(8)
         .collect();

@@ -160,6 +160,19 @@ fn windsurf_has_its_own_key_for_urls() {
 }
 
 #[test]
+fn what_the_network_said_takes_nothing_from_the_environment() {
+    let text = r#"{"mcpServers": {"lab": {"type": "http", "url": "http://10.0.0.7/${HAVE}", "headers": {"X": "${HAVE}"},
+        "secretHeaders": {"Authorization": "lab-auth"}, "notes": ["a note"], "source": "mdns:Lab"}}}"#;
+    let server = one(Layer::Found, text);
+    assert_eq!(server.setting.url.as_deref(), Some("http://10.0.0.7/$${HAVE}"));
+    assert_eq!(
+        (server.setting.headers["X"].as_str(), server.setting.headers["Authorization"].as_str()),
+        ("$${HAVE}", "${secret:lab-auth}")
+    );
+    assert_eq!(server.notes, ["a note"]);
+}
+
+#[test]
 fn one_bad_entry_costs_only_itself_and_says_where() {
     let text = "{\n \"mcpServers\": {\n  \"good\": {\"command\": \"a\"},\n  \"args\": {\"command\": \"a\", \"args\": \"-y canary-secret\"},\n  \"env\": {\"command\": \"a\", \"env\": {\"K\": [\"canary-secret\"]}},\n  \"none\": {},\n  \"list\": [],\n  \"kind\": {\"type\": \"carrier-pigeon\", \"url\": \"x\"},\n  \"\\u001b[2J\": 3,\n  \"good2\": {\"command\": \"b\"}\n }\n}";
     let all = found(Layer::Cursor, text);

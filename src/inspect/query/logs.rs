@@ -81,7 +81,7 @@ pub(in crate::inspect) fn runs_something(r: &Recorded) -> bool {
 /// What a server tells of one resource: the last few lines, cleaned, bounded, without secrets. Ids are given later.
 pub(in crate::inspect) async fn evidence_of(app: &App, r: &Recorded) -> Result<Vec<Evidence>, String> {
     let Some(server) = app.servers().get(&r.address.server) else { return Err("its server is not registered".into()) };
-    let key = Key { kind: r.address.kind.clone(), name: r.address.name.clone(), id: Some(r.id.clone()) };
+    let key = Key::named(&r.address.kind, &r.address.name).id(r.id.clone()).hints(&r.properties);
     let told = server.evidence(&key).await.map_err(|e| guest(app, e.message(), 160))?;
     let from = told.len().saturating_sub(LINES);
     let told = told.into_iter().skip(from).map(|e| {

@@ -135,7 +135,7 @@ fn fold(app: &App, entries: &[Entry]) -> Vec<Bad> {
                     last.retain(|a, b| b.outcome == Outcome::Unknown || kept.contains(a));
                 }
             }
-            EntryBody::RunEnded { .. } => {}
+            EntryBody::Refreshed { .. } | EntryBody::RunEnded { .. } => {}
         }
     }
     let mut all: Vec<Bad> = last.into_values().collect();

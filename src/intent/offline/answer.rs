@@ -75,6 +75,8 @@ impl Scene<'_> {
         }
         if self.target.unclear {
             questions::target(&mut frame, self.target.names.clone(), None);
+        } else if self.target.all && self.world.deployments.len() > 1 {
+            questions::target(&mut frame, self.world.deployments.iter().map(|d| d.name.clone()).take(8).collect(), None);
         } else if !self.target.names.is_empty() {
             frame.target = as_target(&self.target.names);
         } else if let Some(thing) = thing.filter(|_| identifier || self.world.deployments.is_empty()) {

@@ -13,7 +13,7 @@ use super::slots::{self, Mode, Slots};
 use super::targets::{self, Resolved, Tier};
 use super::text::Kind;
 use super::verbs::{self, Head};
-use super::{OfflineParser, features, guard, names, questions};
+use super::{OfflineParser, faults, features, guard, names, questions};
 use crate::intent::{Frame, Holds, Intent, KnownDeployment, Provenance, Said, Target, Verb, World};
 
 /// Everything that the builders of a frame look at.
@@ -72,7 +72,18 @@ impl OfflineParser {
     /// Reads one turn, given the frame that waits.
     pub(super) fn next_turn(&self, text: &str, world: &World, pending: Option<&Frame>) -> Frame {
         let mut clean = guard::clean(text);
+        for word in [" the hell ", " the heck ", " on earth ", " the fuck ", " the devil ", " zum teufel "] {
+            clean.text = clean.text.replace(word, " ");
+        }
+        let taken_back = take_back(&mut clean.text);
         let also = split_off(&mut clean.text);
+        let mut talked: World;
+        let mut world = world;
+        if let Some(text) = taken_back {
+            talked = world.clone();
+            talked.history.push(crate::intent::Turn { role: crate::intent::Role::User, text });
+            world = &talked;
+        }
         let mut r = self.read(&clean, world);
         r.quoted = !clean.quoted.is_empty();
         r.quoted_fault = clean.quoted.iter().any(|q| quotes_fault(self, q));
@@ -114,7 +125,19 @@ impl OfflineParser {
         let heads = verbs::heads(&r);
         let f = features(&r, &target.spans);
         let chosen = pick::pattern(&r, &self.catalog, &self.patterns, &f);
-        let decision = decide::intent(&r, &heads, &target, &self.intents, &f, &chosen, spoken);
+        let values = r.windows().iter().any(|(s, _, key)| {
+            !super::choices::is_plain_english(&r, *s, key)
+                && self.catalog.iter().flat_map(|c| &c.params).any(|p| p.holds() != Holds::Other && p.terms.contains_key(key))
+        });
+        let decision = decide::intent(
+            &r,
+            &heads,
+            &target,
+            &self.intents,
+            &f,
+            &chosen,
+            decide::Context { spoken, values, bare: world.deployments.is_empty() },
+        );
         let mut scene = Scene { parser: self, world, r, heads, target, chosen, margin: decision.margin };
         if let Some(pending) = pending
             && let Some(frame) = scene.edit(pending, decision.intent, decision.problem)
@@ -133,7 +156,10 @@ impl OfflineParser {
             Some(Intent::Deploy) if !(continues && scene.chosen.evidence < 0.6 && !verbs::has(&scene.heads, &["make", "want"])) => {
                 scene.deploy()
             }
-            Some(Intent::Deploy | Intent::Modify) => scene.modify(),
+            Some(Intent::Deploy | Intent::Modify) => {
+                let frame = scene.modify();
+                if scene.tells_nothing_to_do(&frame) { scene.told() } else { frame }
+            }
             Some(Intent::Query) => scene.query(),
             Some(Intent::Troubleshoot) => scene.troubleshoot(),
             None if continues
@@ -143,9 +169,31 @@ impl OfflineParser {
             {
                 scene.modify()
             }
-            None => Frame { out_of_scope: true, confidence: scene.confidence(None), ..Frame::default() },
+            None => {
+                // A greeting is no request; whoever greets may want to know what can be said.
+                let facet = decide::chatter(&scene.r).then_some(crate::intent::Facet::Help);
+                Frame { out_of_scope: true, facet, confidence: scene.confidence(None), ..Frame::default() }
+            }
         }
     }
+}
+
+/// "delete it. just kidding, show it": only what follows counts. Gives what was taken back, which may still be spoken of.
+fn take_back(text: &mut String) -> Option<String> {
+    let low = text.to_lowercase();
+    if low.len() != text.len() {
+        return None;
+    }
+    for mark in ["just kidding", "only kidding", "kidding", "only joking", "just joking", "jk", "war nur spass", "je rigole", "es broma"] {
+        let Some(at) = low.find(mark).filter(|at| *at > 0 && !low.as_bytes()[at - 1].is_ascii_alphanumeric()) else { continue };
+        let rest = text[at + mark.len()..].trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
+        if rest.split_whitespace().count() >= 2 {
+            let before = text[..at].to_owned();
+            *text = rest;
+            return Some(before);
+        }
+    }
+    None
 }
 
 /// A second request in the same turn ("..., then scale it") is kept apart and told to the person.
@@ -209,7 +257,10 @@ fn split_off(text: &mut String) -> Option<String> {
     ] {
         if let Some(at) = low.find(mark) {
             let rest = low[at + mark.len()..].trim_start();
-            if at > 6 && actions.iter().any(|a| rest.starts_with(a)) {
+            // "…; start with 2, add 3 sensors": more about the same thing.
+            let detail =
+                ["start at", "start with", "start from", "starts", "run on", "add monitoring", "add backup", "update dns", "change dns"];
+            if at > 6 && actions.iter().any(|a| rest.starts_with(a)) && !detail.iter().any(|d| rest.starts_with(d)) {
                 let also = text[at + mark.len()..].trim().replace(super::text::FOREIGN, "");
                 text.truncate(at);
                 return Some(also);
@@ -222,7 +273,7 @@ fn split_off(text: &mut String) -> Option<String> {
 /// Whether a quotation is an error message.
 fn quotes_fault(parser: &OfflineParser, quote: &str) -> bool {
     let q = Reading::new(quote, super::numbers::read(super::text::tokenize(quote)), &parser.lexicon);
-    decide::faults(&q) > 0
+    faults::faults(&q) > 0
 }
 
 /// Whether the words, or words quoted in them, try to get around approval or carry someone else's instructions.
@@ -235,12 +286,12 @@ fn injection(parser: &OfflineParser, clean: &guard::Clean, r: &Reading<'_>) -> b
         let q = Reading::new(quote, tokens, &parser.lexicon);
         let heads = verbs::heads(&q);
         q.marks.any("bypass")
-            || q.marks.any("destroy") && decide::faults(&q) == 0
+            || q.marks.any("destroy") && faults::faults(&q) == 0
             || heads.iter().any(|h| {
                 ["destroy", "scale", "make", "update", "disable", "rollback", "failover", "stop", "restart", "upgrade", "restore", "enable"]
                     .contains(&h.class)
                     && h.end < q.tokens.len()
-                    && decide::faults(&q) == 0
+                    && faults::faults(&q) == 0
             })
     })
 }

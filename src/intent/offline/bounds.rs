@@ -22,6 +22,11 @@ pub(super) fn plain_bound(
     if mode == Mode::Make {
         check(min, n, slots);
         let bounded = slots.values.contains_key(min.name()) || slots.values.contains_key(max.name());
+        // "three servers, up to six": a plain number beside the largest is where it starts.
+        let largest = slots.values.get(max.name()).and_then(|s| s.value.as_i64());
+        if !slots.values.contains_key(min.name()) && largest.is_some_and(|m| n <= m) {
+            return slots.put(min.name(), r.said(n, start, end));
+        }
         if !bounded || r.corrected_between(0, at) {
             slots.put(min.name(), r.said(n, start, end));
             slots.put(max.name(), r.said(n, start, end));
@@ -48,12 +53,16 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
         let Some(a) = number(i).filter(|_| !slots.used[i]) else { continue };
         // "2 to 6", "3-7", "between 2 and 6", "2 instances to 6"
         let unit = usize::from(noun_at(r, c, i + 1).is_some_and(|(_, e)| e == i + 2));
-        let joined = i + 1 + unit;
+        let mut joined = i + 1 + unit;
+        // "from four up to ten"
+        joined += usize::from(matches!((r.low(joined), r.low(joined + 1)), ("up" | "and", "to" | "up") | ("bis", "zu")));
         let Some(b) = number(joined + 1) else { continue };
         let word = r.low(joined);
         let and = matches!(word, "and" | "y" | "et" | "und");
         let dash = r.tokens.get(joined).is_some_and(|t| t.is_punct('-') || t.is_punct('/'));
-        let ranged = dash || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
+        let either = matches!(word, "or" | "oder" | "ou") && a < b && noun_at(r, c, joined + 2).is_some();
+        let ranged =
+            dash || either || r.lexicon.is("range", word) && (!and || (i.saturating_sub(3)..i).any(|j| r.marks.covers("between", j)));
         if !ranged || slots.used[joined + 1] {
             continue;
         }
@@ -93,7 +102,7 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
     for i in 0..r.tokens.len() {
         let Some(n) = number(i).filter(|_| !slots.used[i]) else { continue };
         let looks_left = clause_cues(i);
-        let cue = if looks_left {
+        let cue = if looks_left || refused_bound(r, i).is_some() {
             cue_left(r, c, i, mode).or_else(|| cue_right(r, c, i))
         } else {
             cue_right(r, c, i).or_else(|| cue_left(r, c, i, mode))
@@ -112,8 +121,26 @@ pub(super) fn bounds(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<St
     }
 }
 
+/// "never have less than 4", "should not go beyond 9": a refusal, and a comparison right before the number. Where it begins and whether
+/// it is the largest.
+pub(super) fn refused_bound(r: &Reading<'_>, at: usize) -> Option<(bool, usize)> {
+    let compared = match (r.before(at, 2), r.before(at, 1)) {
+        ("less" | "fewer" | "lower" | "smaller" | "weniger" | "moins" | "menos", "than" | "als" | "de" | "que")
+        | (_, "below" | "under" | "beneath" | "unter") => Some(false),
+        ("more" | "higher" | "larger" | "bigger" | "greater" | "mehr" | "plus" | "mas", "than" | "als" | "de" | "que")
+        | (_, "above" | "over" | "beyond" | "past" | "exceed" | "exceeds" | "uber") => Some(true),
+        _ => None,
+    }?;
+    let start = r.clause_start(at);
+    let refusal = (start..at).find(|i| ["never", "not", "no", "nie", "niemals", "nicht", "jamais", "pas", "nunca"].contains(&r.low(*i)))?;
+    Some((compared, refusal))
+}
+
 /// A bound's word to the left of a number: "at most 5", "max of 5", "cap it at 5".
 fn cue_left(r: &Reading<'_>, c: &Compiled, at: usize, mode: Mode) -> Option<(bool, usize, usize)> {
+    if let Some((is_max, from)) = refused_bound(r, at) {
+        return Some((is_max, from, at + 1));
+    }
     let start = r.clause_start(at);
     let mut i = at;
     while i > start {

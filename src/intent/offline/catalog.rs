@@ -4,8 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::lexicon::Lexicon;
 use super::text::phrase_key;
 use crate::intent::{CatalogEntry, CatalogParameter, Holds};
+
+/// Word classes whose members mean the same thing wherever a parameter is named by one of them.
+const ALIKE: [&str; 7] =
+    ["alike_replica", "alike_instance", "alike_device", "alike_site", "alike_backup", "alike_encryption", "alike_monitoring"];
 
 /// One pattern, prepared.
 #[derive(Debug, Clone)]
@@ -54,11 +59,17 @@ fn split_camel(name: &str) -> String {
 }
 
 impl Param {
-    fn new(spec: &CatalogParameter) -> Self {
+    fn new(spec: &CatalogParameter, lexicon: &Lexicon) -> Self {
         let mut words: HashSet<String> = spec.words.iter().map(|w| phrase_key(w)).collect();
         if !spec.name.contains('.') {
             words.insert(phrase_key(&spec.name));
             words.insert(phrase_key(&split_camel(&spec.name)));
+        }
+        // A pattern says `replicas`; people say copies, Replikate, réplicas.
+        for class in ALIKE {
+            if words.iter().any(|w| lexicon.is(class, w)) {
+                words.extend(lexicon.phrases_of(class));
+            }
         }
         let mut terms = HashMap::new();
         let mut open = false;
@@ -109,10 +120,10 @@ impl Param {
 
 impl Compiled {
     /// Prepares an entry.
-    pub fn new(entry: &CatalogEntry) -> Self {
+    pub fn new(entry: &CatalogEntry, lexicon: &Lexicon) -> Self {
         Self {
             words: entry.words.iter().chain([&entry.name]).map(|w| phrase_key(w)).collect(),
-            params: entry.parameters.iter().map(Param::new).collect(),
+            params: entry.parameters.iter().map(|p| Param::new(p, lexicon)).collect(),
             entry: entry.clone(),
         }
     }

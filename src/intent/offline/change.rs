@@ -85,6 +85,14 @@ impl Scene<'_> {
         if verb == Verb::Failover && self.parser.recovery().is_some() {
             return self.recovery();
         }
+        // "are backups on?" "turn them off": the switch that was spoken of.
+        let verb = match self.spoken_switch(c, verb) {
+            Some((name, said)) => {
+                slots.put(&name, said);
+                Verb::Update
+            }
+            None => verb,
+        };
         if !matches!(verb, Verb::Scale | Verb::Update | Verb::Upgrade) {
             let used = std::mem::take(&mut slots.used);
             slots = Slots { used, ..Slots::default() };
@@ -128,6 +136,43 @@ impl Scene<'_> {
         frame
     }
 
+    /// The switch that the last turn of the person was about, when this one turns "it" on or off.
+    fn spoken_switch(&self, c: &Compiled, verb: Verb) -> Option<(String, crate::intent::Said)> {
+        let on = match verb {
+            Verb::Stop => false,
+            Verb::Start => true,
+            _ => return None,
+        };
+        let last = self.world.history.iter().rev().find(|t| t.role == crate::intent::Role::User)?;
+        let turned = self.r.tokens.iter().position(|t| matches!(t.low.as_str(), "off" | "on" | "aus" | "an"))?;
+        if self.target.spans.iter().any(|(s, e)| e > s) || !self.r.marks.any("pronoun") {
+            return None;
+        }
+        let words = super::text::phrase_key(&last.text);
+        let p = c.params.iter().find(|p| p.holds() == Holds::Switch && words.split(' ').any(|w| p.named_by(w.trim_matches('?'))))?;
+        Some((p.name().to_owned(), self.r.said(on, turned, turned + 1)))
+    }
+
+    /// Whether a change would change nothing and nothing was told to be changed: then the words state or ask something.
+    pub(super) fn tells_nothing_to_do(&self, frame: &Frame) -> bool {
+        let told = self.heads.iter().any(|h| !matches!(h.class, "wh" | "aux" | "show" | "cause"));
+        frame.verb == Some(Verb::Update)
+            && frame.params.is_empty()
+            && self.world.history.is_empty()
+            && frame.missing.iter().all(|m| m != "target")
+            && self.target.tier >= Tier::Part
+            && self.r.tokens.len() > 3
+            && !told
+    }
+
+    /// The words read as a statement or a question instead.
+    pub(super) fn told(&mut self) -> Frame {
+        let asks = self.r.text.trim_end().ends_with('?') || self.heads.iter().any(|h| matches!(h.class, "wh" | "aux" | "show"));
+        let mut frame = if asks { self.query() } else { self.troubleshoot() };
+        frame.confidence = frame.confidence.min(0.6);
+        frame
+    }
+
     /// One bound that was said, against the other that is there.
     pub(super) fn check_against(&self, frame: &mut Frame, c: &Compiled, slots: &Slots, current: &Map<String, Value>) {
         let (Some(min), Some(max)) = (c.holding(Holds::Min), c.holding(Holds::Max)) else { return };
@@ -146,8 +191,24 @@ impl Scene<'_> {
         }
     }
 
+    /// A switch or a choice that other patterns have and this one has not ("add monitoring" to a blog).
+    fn foreign_setting(&self, c: &Compiled) -> Option<String> {
+        let settings = |p: &&super::catalog::Param| matches!(p.holds(), Holds::Switch | Holds::Choice) && !p.name().contains('.');
+        let all: Vec<_> = self.parser.catalog.iter().flat_map(|c| &c.params).filter(settings).collect();
+        let windows = self.r.windows();
+        let found = windows
+            .iter()
+            .find(|(_, _, key)| all.iter().any(|p| p.named_by(key)) && !c.params.iter().any(|p| p.named_by(key)) && !c.words.contains(key));
+        found.map(|(start, end, _)| self.r.words(*start, *end))
+    }
+
     /// What a change needs to be told.
     pub(super) fn ask_change(&self, frame: &mut Frame, c: &Compiled, slots: &Slots) {
+        let bare = slots.values.is_empty() && slots.unresolved.is_empty() && matches!(frame.verb, Some(Verb::Scale | Verb::Update));
+        if bare && let Some(setting) = self.foreign_setting(c) {
+            let choices = c.params.iter().filter(|p| p.holds() != Holds::Other).map(|p| p.name().to_owned()).take(12).collect();
+            return questions::unknown_setting(frame, c.name(), &setting, choices);
+        }
         let missing = match frame.verb {
             Some(Verb::Scale) if slots.values.is_empty() => {
                 let named = slots.unresolved.first().cloned();

@@ -111,7 +111,10 @@ pub(super) fn choice(
                 continue;
             }
             let after = (*end..(*end + 2).min(r.tokens.len())).find(|i| r.tokens[*i].kind == Kind::Word).map_or("", |i| r.low(i));
-            if sign(r, *start, *end) == Sign::No
+            let unneeded = after == "not" && ["needed", "required", "necessary", "wanted"].contains(&r.low(*end + 1))
+                || matches!(after, "unnecessary" | "unneeded");
+            if unneeded
+                || sign(r, *start, *end) == Sign::No
                 || one_of(after, &["none", "off", "no", "disabled", "keine", "aucun"]) && !r.clause_end(*start).eq(end)
             {
                 return slots.put(p.name(), r.said("none", start.saturating_sub(1), (*end).max(*start + 1)));
@@ -144,6 +147,10 @@ fn shared(p: &Param, last_end: Option<usize>, start: usize) -> bool {
 /// Words such as `go` and `express` are values only where a value can stand.
 pub(super) fn is_plain_english(r: &Reading<'_>, at: usize, key: &str) -> bool {
     match key {
+        // "on node worker-3"
+        "node" => {
+            r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.contains('-') && t.low.chars().any(|c| c.is_ascii_digit()))
+        }
         "go" => {
             one_of(
                 r.low(at + 1),

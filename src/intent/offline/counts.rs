@@ -82,7 +82,8 @@ fn right(r: &Reading<'_>, c: &Compiled, at: usize) -> Option<(Counts, usize)> {
                     return Some((Counts::One(other), e));
                 }
             }
-            return Some((Counts::One(param), end));
+            // "8 wind turbines sites": the last of two nouns is what is counted.
+            return Some(noun_at(r, c, end).filter(|(p, _)| *p != param).map_or((Counts::One(param), end), |(p, e)| (Counts::One(p), e)));
         }
         if i == at + 1 && token.low == "of" && (r.marks.covers("all", i + 1) || matches!(r.low(i + 1), "each" | "both")) {
             return Some((Counts::Everything, i + 2));
@@ -139,7 +140,15 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
             adjacent.is_some() && (to_right.is_none() || adjacent.is_some_and(|(_, s)| at - s <= 2) && style_is_left(r, c, at));
         let (params, start, end): (Vec<usize>, usize, usize) = if takes_left {
             let Some((param, start)) = adjacent else { continue };
-            (vec![param], start, at + 1)
+            // "both replicas and db replicas to 4"
+            let also = matches!(r.before(start, 1), "and" | "und" | "et" | "y")
+                .then(|| noun_before(r, c, start - 1))
+                .flatten()
+                .filter(|(p, s)| *p != param && !used_nouns[*s] && r.before(*s, 1).parse::<i64>().is_err());
+            match also {
+                Some((other, from)) => (vec![other, param], from, at + 1),
+                None => (vec![param], start, at + 1),
+            }
         } else if let Some((counts, end)) = to_right {
             used_nouns[at + 1..end].iter_mut().for_each(|x| *x = true);
             let params = match counts {
@@ -223,7 +232,7 @@ fn is_per(r: &Reading<'_>, at: usize, end: usize) -> bool {
 
 /// Applies "more", "fewer", "by 2", "add 2" to what is there now. `None`: the base is not known.
 pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Option<i64>, mode: Mode) -> Option<i64> {
-    if mode == Mode::Make {
+    if mode == Mode::Make || bounds::refused_bound(r, at).is_some() {
         return Some(n);
     }
     let start = r.clause_start(at);
@@ -233,6 +242,8 @@ pub(super) fn relative(r: &Reading<'_>, at: usize, end: usize, n: i64, base: Opt
     let to = (at.saturating_sub(2)..at).any(|i| matches!(r.low(i), "to" | "at" | "auf" | "=" | ":" | "is" | "of"));
     let adds = (start..at).any(|i| matches!(r.low(i), "add" | "ajoute" | "anade" | "agrega" | "plus" | "adding" | "attach"));
     let removes = (start..at).any(|i| ["remove", "drop", "cut", "lose", "minus", "quita", "enleve", "entferne"].contains(&r.low(i)));
+    let removes =
+        removes || (start..at).any(|i| r.low(i) == "take") && (at..r.clause_end(at)).any(|i| matches!(r.low(i), "away" | "off" | "out"));
     if near("fewer") || (by && verb("down")) || (removes && !to) {
         base.map(|b| b - n)
     } else if near("more") || (by && verb("up")) || (adds && !to) {
@@ -252,7 +263,8 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         let factor = match word {
             "double" | "verdopple" | "verdoppeln" | "doubler" | "duplica" | "duplicar" => Some((2, 1)),
             "triple" | "verdreifache" => Some((3, 1)),
-            "halve" | "half" | "halbiere" => Some((1, 2)),
+            "halve" | "halbiere" => Some((1, 2)),
+            "half" if r.low(i + 1) != "a" => Some((1, 2)),
             _ => None,
         };
         let one = ["another", "additional", "extra", "more", "weitere", "weiteren", "otra", "otro"].contains(&word)
@@ -276,7 +288,9 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
         if p.holds() == Holds::Sites {
             continue;
         }
-        let name = if matches!(p.holds(), Holds::Min | Holds::Max) { "instances" } else { p.name() };
+        let largest = c.holding(Holds::Max).filter(|_| (i..end).any(|j| r.marks.covers("max", j)));
+        let p = largest.unwrap_or(p);
+        let name = if largest.is_none() && matches!(p.holds(), Holds::Min | Holds::Max) { "instances" } else { p.name() };
         let base = current
             .get(p.name())
             .and_then(Value::as_i64)
@@ -314,9 +328,11 @@ fn places(r: &Reading<'_>, c: &Compiled, slots: &mut Slots, per_site: &mut Vec<(
             per_site.push((devices.name().to_owned(), n, i, i + 1));
             continue;
         }
-        let noun = (i + 1..(i + 4).min(r.tokens.len()))
-            .take_while(|j| r.tokens[*j].kind == Kind::Word && !blocks(r.low(*j)))
-            .find(|j| is_plural(r.low(*j)));
+        let noun = (i + 1..(i + 4).min(r.tokens.len())).take_while(|j| r.tokens[*j].kind == Kind::Word && !blocks(r.low(*j))).find(|j| {
+            // German nouns have a capital, and many a plural in -e or -er.
+            let german = r.tokens[*j].raw.starts_with(char::is_uppercase) && ["e", "er"].iter().any(|x| r.low(*j).ends_with(x));
+            is_plural(r.low(*j)) || german && r.low(*j).len() > 3
+        });
         if let Some(noun) = noun
             && !slots.values.contains_key(sites.name())
         {
@@ -343,10 +359,40 @@ fn leftovers(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Va
             let next = r.tokens.get(i + 1);
             let ends = next.is_none_or(|t| {
                 t.kind != Kind::Word
-                    || ["x", "please", "now", "and", "with", "for", "on", "then", "bitte", "times", "asap", "instead", "before", "ok"]
-                        .contains(&t.low.as_str())
+                    || [
+                        "x",
+                        "please",
+                        "now",
+                        "and",
+                        "with",
+                        "for",
+                        "on",
+                        "then",
+                        "bitte",
+                        "times",
+                        "asap",
+                        "instead",
+                        "before",
+                        "ok",
+                        "more",
+                        "extra",
+                        "additional",
+                        "fewer",
+                        "less",
+                        "mehr",
+                        "weitere",
+                        "weniger",
+                        "mas",
+                        "menos",
+                        "de",
+                    ]
+                    .contains(&t.low.as_str())
             });
-            let ends = ends || r.before(*i, 1) == "x";
+            let enough = r.low(*i + 1) == "is" && ["enough", "fine", "ok", "okay", "plenty", "good", "better"].contains(&r.low(*i + 2));
+            let ends = ends
+                || enough
+                || r.before(*i, 1) == "x"
+                || r.low(*i + 1) == "of" && ["them", "those", "these", "it"].contains(&r.low(*i + 2));
             let odd = [
                 "port", "version", "v", "revision", "snapshot", "tag", "vlan", "#", "on", "in", "code", "last", "%", "$", "since", "number",
             ]

@@ -3,6 +3,7 @@
 //! A score per intent: the classifier's log-probability plus evidence that a person would also name ("it begins with *destroy*",
 //! "it names an existing deployment"). The highest wins; the distance to the next is what the confidence is made of.
 
+use super::faults::faults;
 use super::model::{Features, Model};
 use super::pick::Chosen;
 use super::reading::Reading;
@@ -64,6 +65,10 @@ fn is_preposition(word: &str) -> bool {
 
 /// Whether an action word is used as a noun ("the upgrade failed", "backup job", "restart loop").
 fn is_noun_use(r: &Reading<'_>, head: &Head) -> bool {
+    // "take a backup of X" has its verb within it.
+    if head.end - head.at > 2 {
+        return false;
+    }
     let next = r.low(head.end);
     let before = r.before(head.at, 1);
     [
@@ -89,45 +94,15 @@ fn changes(r: &Reading<'_>, head: &Head) -> bool {
         && !is_noun_use(r, head)
 }
 
-/// The faults that a request mentions, without those that it only wants to be safe from.
-pub(super) fn faults(r: &Reading<'_>) -> usize {
-    let action = |start: usize, end: usize| {
-        ["destroy", "stop", "down", "scale", "up", "restart", "start", "not", "rollback", "disable", "enable", "safe_problem"]
-            .iter()
-            .any(|c| r.marks.spans(c).iter().any(|s| s.start <= start && s.end >= end && s.end - s.start > end - start))
-    };
-    let spans = r.marks.spans("problem").iter().filter(|s| {
-        if action(s.start, s.end) || r.marks.covers("particle", s.start) {
-            return false;
-        }
-        if r.tokens[s.start].number().is_some() {
-            let before = r.before(s.start, 1);
-            return [
-                "http", "still", "now", "just", "again", "einen", "un", "une", "error", "code", "status", "a", "returns", "return", "get",
-                "gets", "getting", "us", "gives", "give", "says", "say", "throws", "shows", "with", "https", "of", "many", "erreur",
-                "error:", "fehler", "only", "always",
-            ]
-            .contains(&before)
-                && !r.tokens.get(s.start + 1).is_some_and(|t| {
-                    t.kind == Kind::Word && t.low.len() > 3 && t.low.ends_with('s') && t.low != "errors" && t.low != "responses"
-                });
-        }
-        if r.low(s.start) == "keeps" || r.low(s.start) == "missing" && r.low(s.start + 1).is_empty() {
-            return (s.end..(s.end + 3).min(r.tokens.len())).any(|i| r.low(i).ends_with("ing"));
-        }
-        true
-    });
-    // "gives 413": an HTTP status that nobody listed.
-    let codes = (1..r.tokens.len()).filter(|i| {
-        r.tokens[*i].number().is_some_and(|n| (400..=599).contains(&n))
-            && !r.marks.covers("problem", *i)
-            && [
-                "http", "https", "gives", "give", "returns", "return", "throws", "throw", "get", "gets", "getting", "error", "status",
-                "code", "still", "answers", "says", "responds",
-            ]
-            .contains(&r.before(*i, 1))
-    });
-    spans.count() + codes.count()
+/// What the scores also depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context {
+    /// Something was said before, or a frame waits.
+    pub spoken: bool,
+    /// A value of some parameter is named.
+    pub values: bool,
+    /// Nothing is deployed, so nothing can be changed.
+    pub bare: bool,
 }
 
 /// Scores the intents.
@@ -138,21 +113,27 @@ pub(super) fn intent(
     model: &Model,
     features: &Features,
     chosen: &Chosen,
-    spoken: bool,
+    Context { spoken, values, bare }: Context,
 ) -> Decision {
     let p = model.probabilities(features);
     let base =
         |class: &str| model.labels().iter().position(|l| l == class).and_then(|i| p.get(i)).map_or(-3.0, |p| (f64::from(*p) + 0.03).ln());
     let [mut deploy, mut query, mut modify, mut trouble, mut outside] = CLASSES.map(base);
-    let lead = heads.first().filter(|h| !is_noun_use(r, h));
+    // "the database needs encryption off" wishes nothing new.
+    let of_ours = |h: &Head| {
+        let before = |s: usize| h.at > 0 && s < h.at && s >= r.clause_start(h.at);
+        let the = |s: usize| s > h.end && s <= h.end + 2 && ["the", "our", "my"].contains(&r.before(s, 1)) && target.one().is_some();
+        h.class == "want" && target.at.iter().any(|(s, _)| before(*s) || the(*s))
+    };
+    let lead = heads.first().filter(|h| !is_noun_use(r, h) && (target.tier >= Tier::Part || !of_ours(h)));
     let asked = r.text.trim_end().ends_with('?') || r.text.contains('¿');
-    let polite_request = r.marks.any("can_you") && lead.is_some_and(|h| !matches!(h.class, "wh" | "aux"));
+    let polite_request = r.marks.any("can_you") && lead.is_none_or(|h| h.class != "wh" && (h.class != "aux" || r.low(h.at) == "do"));
     let problem = r.quoted_fault || faults(r) > 0;
     let cause = r.marks.any("cause");
     let named = target.tier >= Tier::Part;
     let described = target.tier >= Tier::Noun;
     let makes = heads.iter().any(|h| h.class == "make" && !is_noun_use(r, h));
-    let wants = heads.iter().any(|h| h.class == "want");
+    let wants = heads.iter().any(|h| h.class == "want" && (target.tier >= Tier::Part || !of_ours(h)));
     let change_count = heads.iter().filter(|h| changes(r, h)).count();
     let has_domain = r.tokens.iter().any(|t| t.kind == Kind::Domain);
     let pattern = chosen.index.is_some() && chosen.evidence > 0.6;
@@ -161,7 +142,7 @@ pub(super) fn intent(
     let pronoun = r.marks.any("pronoun");
     let mundane = r.marks.any("mundane");
     let first_class = lead.map_or("", |h| h.class);
-    let opening_question = matches!(first_class, "wh" | "aux") && lead.is_some_and(|h| h.at <= 2);
+    let opening_question = !polite_request && matches!(first_class, "wh" | "aux") && lead.is_some_and(|h| h.at <= 2);
 
     // Something new.
     if lead.is_some_and(|h| h.class == "make") {
@@ -175,7 +156,11 @@ pub(super) fn intent(
         deploy += 1.0;
     }
     if pattern && !named {
-        deploy += if described { 0.7 } else { 1.8 };
+        deploy += match (described, first_class) {
+            (_, "wh" | "aux" | "show" | "cause") if !makes && !wants => 0.2,
+            (true, _) => 0.7,
+            (false, _) => 1.8,
+        };
     }
     if has_domain && !named && pattern {
         deploy += 1.0;
@@ -196,7 +181,7 @@ pub(super) fn intent(
         });
     if definite && !makes && first_class != "want" {
         deploy -= 1.8;
-        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") { 1.5 } else { 0.5 };
+        modify += if r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("disable") || r.marks.any("enable") { 1.5 } else { 0.5 };
     }
     if !pattern && !foreign && !makes && !wants && target.like.is_empty() {
         deploy -= 1.5;
@@ -231,6 +216,17 @@ pub(super) fn intent(
     if makes && !named {
         modify -= 1.5;
     }
+    if !named && !described && change_count == 0 && !pronoun && !spoken {
+        modify -= 1.5;
+    }
+    if bare && has_domain && !spoken {
+        modify -= 2.5;
+        deploy += 1.0;
+    }
+    // "mollie out, stripe in", "mira would rather have mysql": a value for something that exists.
+    if named && values && !asked && !problem {
+        modify += 0.8;
+    }
 
     // A question.
     match first_class {
@@ -240,7 +236,8 @@ pub(super) fn intent(
         _ => {}
     }
     if asked && !polite_request && first_class != "want" {
-        query += 1.5;
+        // "records backups?" names a thing and asks.
+        query += if heads.is_empty() { 3.0 } else { 1.5 };
     }
     // "last change to the shop, who and when"; "the log has X in it. what does that mean?"
     let later_question = heads.iter().skip(1).any(|h| matches!(h.class, "wh" | "aux") && r.clause_start(h.at) > 0 && !makes);
@@ -276,19 +273,43 @@ pub(super) fn intent(
                     "bill",
                     "stats",
                     "inventory",
+                    "difference",
+                    "differences",
+                    "comparison",
+                    "unterschied",
+                    "diferencia",
+                    "cause",
                     "min",
                     "last",
                 ]
                 .contains(&r.low(i))
         });
-        let no_number = !r.tokens.iter().any(|t| t.number().is_some()) || r.marks.any("time_range") || asked;
+        let no_number = !r.tokens.iter().any(|t| matches!(t.kind, Kind::Number(_) | Kind::Decimal)) || r.marks.any("time_range") || asked;
         if noun_first && no_number && !(makes || wants) {
             query += 1.8;
+            if !mundane && (0..r.tokens.len().min(4)).any(|i| r.marks.covers("needs_target", i)) {
+                outside -= 1.5;
+            }
         }
     }
     if r.tokens.iter().any(|t| {
-        ["cost", "costs", "price", "spend", "spent", "bill", "spending", "expensive", "kostet", "kosten", "coute", "cuesta"]
-            .contains(&t.low.as_str())
+        [
+            "cost",
+            "costs",
+            "costing",
+            "price",
+            "spend",
+            "spent",
+            "bill",
+            "spending",
+            "expensive",
+            "cheaper",
+            "kostet",
+            "kosten",
+            "coute",
+            "cuesta",
+        ]
+        .contains(&t.low.as_str())
     }) {
         query += 1.5;
     }
@@ -313,15 +334,23 @@ pub(super) fn intent(
         trouble -= 1.0;
     } else if problem {
         modify -= 1.2;
-        deploy -= if pattern && (makes || wants) { 0.0 } else { 2.5 };
+        deploy -= match (makes || wants, pattern) {
+            (true, true) => 0.0,
+            (true, false) => 2.5,
+            (false, _) => 4.0,
+        };
     }
 
     // Nothing for Swell.
-    let tech = infra || foreign || described || pattern || has_domain;
+    let tech = values || infra || foreign || described || pattern || has_domain;
     if mundane && !named {
-        outside += if pattern && (makes || wants || has_domain) || foreign && (makes || wants) { 0.3 } else { 3.5 };
+        outside += if pattern && (makes || wants || has_domain) || foreign && (makes || wants || heads.is_empty()) { 0.3 } else { 3.5 };
         if !tech {
             outside += 1.5;
+        }
+        if !makes && !wants {
+            deploy -= 1.5;
+            outside += if matches!(first_class, "wh" | "aux" | "show") { 1.0 } else { 0.0 };
         }
     }
     // "upgrade me", "roll me back": people are not deployments.
@@ -332,6 +361,10 @@ pub(super) fn intent(
     }) {
         outside += 3.0;
     }
+    // "shut down your emotions": Swell is no deployment either.
+    if !named && !tech && heads.iter().any(|h| changes(r, h) && r.low(h.end) == "your") {
+        outside += 3.0;
+    }
     if chatter(r) {
         outside += 7.0;
     }
@@ -340,9 +373,19 @@ pub(super) fn intent(
     }
     if !tech && !spoken && !r.quoted && change_count == 0 && !problem {
         outside += 2.0;
-        if makes || wants {
+        // What is wanted has a name that nobody knows ("n8n"), or it is an everyday thing ("a smile").
+        let everyday = (0..r.tokens.len())
+            .all(|i| r.tokens[i].kind != Kind::Word || r.lexicon.common.contains(r.low(i)) || !r.is_unknown(i))
+            && r.tokens.len() < 8;
+        if (makes || wants) && !everyday {
             outside -= 1.0;
+        } else if makes {
+            outside += 2.0;
         }
+    }
+    // "a summary of yesterday's changes": what happens here, though no thing is named.
+    if first_class == "show" && r.marks.any("ops") && !mundane {
+        outside -= 2.0;
     }
     // An action on something that is none of ours, or a question about the world at large.
     let about_us = tech && !(pattern && !infra && !foreign && !described && !has_domain)

@@ -13,7 +13,18 @@ use crate::intent::{Frame, Holds, Intent, Target};
 impl Scene<'_> {
     /// Edits the frame that waits, if this turn is about it. `None`: it is a request of its own.
     pub(super) fn edit(&mut self, pending: &Frame, intent: Option<Intent>, problem: bool) -> Option<Frame> {
-        if matches!(intent, Some(Intent::Query)) && self.margin > 0.3
+        let opens = |classes: &[&str]| self.heads.iter().any(|h| classes.contains(&h.class));
+        // "why two replicas?" asks about what waits and changes nothing.
+        if opens(&["cause"]) || opens(&["wh", "aux"]) && self.r.text.trim_end().ends_with('?') && self.r.marks.at("can_you", 0).is_none() {
+            return None;
+        }
+        let answers = !pending.missing.is_empty()
+            && self.r.tokens.len() <= 8
+            && !self.r.text.trim_end().ends_with('?')
+            && !opens(&["wh", "aux", "show", "cause"])
+            // "can we do min 3?" is a wish in the form of a question.
+            || self.r.marks.at("can_you", 0).is_some() && !opens(&["wh", "show", "cause"]);
+        if matches!(intent, Some(Intent::Query)) && self.margin > 0.3 && !answers
             || problem && intent == Some(Intent::Troubleshoot) && self.target.tier >= Tier::Part
         {
             return None;
@@ -59,7 +70,8 @@ impl Scene<'_> {
                 "destroy" | "scale" | "restart" | "stop" | "start" | "upgrade" | "rollback" | "make" | "failover" | "enable" | "disable"
             )
         });
-        if named && self.r.marks.any("correction") && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
+        let corrected = self.r.marks.any("correction") || matches!(self.r.low(0), "not" | "no" | "nicht" | "non");
+        if named && corrected && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
             return Some(Frame { target: as_target(&self.target.names), confidence: 0.75, ..pending.clone() });
         }
         if named {
@@ -98,6 +110,11 @@ impl Scene<'_> {
             slots.put(asked, said);
         }
         let had = slots.values.len();
+        // "a database", asked for the sites of something else: another request.
+        let other = self.chosen.evidence > 1.0 && self.chosen.index.is_some_and(|i| self.parser.catalog[i].name() != c.name());
+        if had == 0 && other {
+            return None;
+        }
         if had == 0
             && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
         {
@@ -143,6 +160,7 @@ impl Scene<'_> {
             && let Some((name, said)) = dialogue::bare_answer(&self.r, c, &pending.missing)
         {
             slots.values.clear();
+            slots.invalid.clear();
             slots.put(&name, said);
         }
         // A different action on the same thing is a request of its own.

@@ -51,9 +51,40 @@ static SHAPED_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 static URL_SECRET: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"://([^\s/:@]+:[^\s/@]+)@"));
 
-static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`|(?:^|[\s(:,=])'((?:[^'\n]|'[a-z])+?)'(?:$|[\s).,;:!?])"#)
+static QUOTE: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r#""([^"\n]+)"|“([^”\n]+)”|„([^“”"\n]+)[“”"]|«([^»\n]+)»|`([^`\n]+)`"#));
+
+/// Fenced blocks, quoted mail, and lines that a machine wrote: pasted, and never the person's own words.
+static PASTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(
+        r"(?ms)```.*?(?:```|\z)|^[ ]*>[^\n]*|^[ ]*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d[^\n]*|^[ ]*\[?\d\d:\d\d:\d\d[^\n]*|^[ ]*\[?(?:INFO|WARN|WARNING|ERROR|DEBUG|TRACE|FATAL|CRITICAL|NOTICE)\b[\]:][^\n]*|^[ ]*(?i:system|assistant|user|human|tool|developer)[ ]?:[^\n]*|(?i:<\|?(?:system|assistant|im_start|im_end|tool)[^>]{0,40}>)[^\n]*|(?i:\[/?(?:system|inst|assistant)\])[^\n]*",
+    )
 });
+
+/// Where each text in single quotes stands, with its quotes. An apostrophe within a word opens and closes nothing.
+fn single_quoted(text: &str) -> Vec<(usize, usize)> {
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let mut out = Vec::new();
+    let mut open: Option<usize> = None;
+    for (i, (at, c)) in chars.iter().enumerate() {
+        if *c == '\n' {
+            open = None;
+        }
+        if *c != '\'' {
+            continue;
+        }
+        let before = i.checked_sub(1).map(|b| chars[b].1);
+        let after = chars.get(i + 1).map(|a| a.1);
+        match open {
+            Some(start) if after.is_none_or(|a| !a.is_alphanumeric()) && at - start > 1 => {
+                out.push((start, at + 1));
+                open = None;
+            }
+            None if before.is_none_or(|b| !b.is_alphanumeric()) && after.is_some_and(|a| !a.is_whitespace()) => open = Some(*at),
+            _ => {}
+        }
+    }
+    out
+}
 
 static URL: LazyLock<Option<Regex>> = LazyLock::new(|| regex(r"(?i)\b(?:https?|ftp)://([a-z0-9.-]+)(?::\d+)?(?:/[^\s,;)]*)?"));
 
@@ -129,8 +160,22 @@ pub(super) fn clean(text: &str) -> Clean {
         out.secret = true;
         s = s.split(' ').map(|w| if random_looking(w) { FOREIGN.to_string() } else { w.to_owned() }).collect::<Vec<_>>().join(" ");
     }
+    if let Some(re) = PASTED.as_ref()
+        && re.is_match(&s)
+    {
+        out.quoted.extend(re.find_iter(&s).map(|m| m.as_str().to_owned()));
+        s = re.replace_all(&s, format!(" {FOREIGN} ")).into_owned();
+    }
+    for (start, end) in single_quoted(&s).into_iter().rev() {
+        let inner = s[start + 1..end - 1].to_owned();
+        let shown = if is_plain_name(&inner) && !s.contains(FOREIGN) { format!(" {inner} ") } else { format!(" {FOREIGN} ") };
+        if shown.contains(FOREIGN) {
+            out.quoted.push(inner);
+        }
+        s.replace_range(start..end, &shown);
+    }
     if let Some(re) = QUOTE.as_ref() {
-        let mut quoted = Vec::new();
+        let mut quoted = std::mem::take(&mut out.quoted);
         s = re
             .replace_all(&s, |c: &regex::Captures<'_>| {
                 let inner = (1..c.len()).find_map(|i| c.get(i)).map_or("", |m| m.as_str());

@@ -77,6 +77,12 @@ impl Lexicon {
         out
     }
 
+    /// The phrases of a class.
+    pub fn phrases_of(&self, class: &str) -> Vec<String> {
+        let Some(id) = self.classes.iter().position(|c| c == class) else { return Vec::new() };
+        self.phrases.iter().filter(|(_, ids)| ids.iter().any(|i| usize::from(*i) == id)).map(|(phrase, _)| phrase.clone()).collect()
+    }
+
     /// Whether this phrase is in this class.
     pub fn is(&self, class: &str, phrase: &str) -> bool {
         self.phrases.get(phrase).is_some_and(|ids| ids.iter().any(|id| self.classes.get(usize::from(*id)).is_some_and(|c| c == class)))
@@ -97,6 +103,14 @@ impl Lexicon {
                 if spans.last().is_none_or(|last| start >= last.end) {
                     spans.push(Span { start, end });
                 }
+            }
+        }
+        // German writes "Mailserver", English "mailserver": whatever serves something else.
+        for (i, token) in tokens.iter().enumerate() {
+            let head = token.low.strip_suffix("servers").or_else(|| token.low.strip_suffix("server")).unwrap_or_default();
+            let ours = ["", "web", "app", "db", "datenbank", "database", "application", "sql", "http"];
+            if token.kind == Kind::Word && !head.contains('-') && !ours.contains(&head) && !marks.covers("foreign", i) {
+                marks.add("foreign", i, i + 1);
             }
         }
         marks
@@ -193,6 +207,7 @@ mod tests {
             include_str!("dialogue.rs"),
             include_str!("edit.rs"),
             include_str!("facet.rs"),
+            include_str!("faults.rs"),
             include_str!("names.rs"),
             include_str!("pick.rs"),
             include_str!("places.rs"),

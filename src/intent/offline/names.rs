@@ -85,14 +85,23 @@ pub(super) fn name(r: &Reading<'_>, c: Option<&Compiled>) -> Option<Said> {
             return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));
         }
     }
+    // "Moon Soap moonsoap.example": two words that are one label.
+    for at in 1..r.tokens.len() {
+        let pair = format!("{}{}", r.low(at - 1), r.low(at));
+        if can_be_name(r, at - 1) && can_be_name(r, at) && pair.len() > 5 && labels.iter().rev().skip(1).any(|l| l.replace('-', "") == pair)
+        {
+            return Some(r.said(slug(&r.words(at - 1, at + 1)), at - 1, at + 1));
+        }
+    }
     // "web app atlas at", "shop atlas,": an unknown word right after the pattern's noun.
     for at in 1..r.tokens.len() {
         let noun = r.before(at, 1);
         let is_noun = c.words.contains(noun) || noun.ends_with("app") || matches!(noun, "shop" | "store" | "site" | "for");
-        let closes = r
-            .tokens
-            .get(at + 1)
-            .is_none_or(|t| t.kind != Kind::Word || matches!(t.low.as_str(), "at" | "on" | "with" | "domain" | "in" | "under" | "min"));
+        let closes = r.tokens.get(at + 1).is_none_or(|t| {
+            t.kind != Kind::Word
+                || ["at", "on", "with", "domain", "in", "under", "min", "behind", "and", "should", "needs", "using", "via"]
+                    .contains(&t.low.as_str())
+        });
         let labelled = r.tokens.iter().any(|t| t.kind == Kind::Domain);
         if is_noun && closes && (labelled || noun != "for") && can_be_name(r, at) && r.is_unknown(at) {
             return Some(r.said(slug(&r.tokens[at].raw), at, at + 1));

@@ -49,7 +49,15 @@ fn scale(word: &str) -> Option<i64> {
 fn one_is_pronoun(tokens: &[Token], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|i| tokens.get(i)).map_or("", |t| t.low.as_str());
     let after = tokens.get(at + 1).map_or("", |t| t.low.as_str());
-    ["this", "that", "the", "which", "another", "new", "each", "every", "no", "old", "other", "same", "right", "wrong"].contains(&before)
+    // "one is enough"
+    if after == "is" && tokens.get(at + 2).is_some_and(|t| ["enough", "fine", "plenty", "ok"].contains(&t.low.as_str())) {
+        return false;
+    }
+    let article = at.checked_sub(2).and_then(|i| tokens.get(i)).is_some_and(|t| ["the", "that", "this"].contains(&t.low.as_str()));
+    let word = at.checked_sub(1).and_then(|i| tokens.get(i)).is_some_and(|t| t.kind == Kind::Word);
+    article && word
+        || ["this", "that", "the", "which", "another", "new", "each", "every", "no", "old", "other", "same", "right", "wrong"]
+            .contains(&before)
         || ["of", "for", "at", "with", "that", "which", "is", "in", "on", "like"].contains(&after)
 }
 

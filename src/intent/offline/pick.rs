@@ -27,6 +27,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     let mut until = 0;
     let mut grounded = vec![false; catalog.len()];
     let mut seen = std::collections::HashSet::new();
+    let mut unexplained = vec![0usize; catalog.len()];
     for (start, end, key) in &windows {
         if *start < until || r.tokens[*start].quoted {
             continue;
@@ -37,7 +38,7 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
                 let weight = catalog[i]
                     .params
                     .iter()
-                    .filter(|p| p.terms.contains_key(key.as_str()) && key != "none")
+                    .filter(|p| p.holds() != Holds::Other && p.terms.contains_key(key.as_str()) && key != "none")
                     .map(|p| if p.spec.required { 1.0 } else { 0.6 })
                     .fold(0.0, f64::max);
                 (weight > 0.0).then_some((i, weight))
@@ -51,12 +52,18 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
             continue;
         }
         let length = ((end - start) as f64).sqrt();
+        if !terms.is_empty() && holders.is_empty() {
+            (0..catalog.len()).filter(|i| !terms.iter().any(|t| t.0 == *i)).for_each(|i| unexplained[i] += 1);
+        }
         for i in &holders {
             grounded[*i] = true;
             words[*i] += 1.3 * length / holders.len() as f64;
         }
         for (i, weight) in &terms {
-            grounded[*i] |= *weight >= 1.0;
+            // A broker is a value that only one pattern takes and that it cannot do without.
+            let only = terms.len() == 1
+                && catalog[*i].params.iter().any(|p| p.terms.contains_key(key.as_str()) && !p.may_be_none() && p.holds() == Holds::Choice);
+            grounded[*i] |= *weight >= 1.0 || only;
             // A value that one pattern requires speaks for that pattern; one that several may take speaks little.
             let required = terms.iter().filter(|t| t.1 >= 1.0).count().max(1);
             words[*i] += 1.1 * weight * length / if *weight >= 1.0 { required as f64 } else { terms.len() as f64 };
@@ -70,10 +77,24 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
         }
         if c.holding(Holds::Domain).is_some() && r.tokens.iter().any(|t| t.kind == Kind::Domain) {
             words[i] += 0.3;
+            // A domain with a smallest and a largest number of servers is a thing between two bounds, whatever it is called.
+            let counted = (1..r.tokens.len()).any(|k| {
+                r.tokens[k - 1].number().is_some()
+                    && c.params.iter().any(|p| matches!(p.holds(), Holds::Min | Holds::Max) && p.named_by(r.low(k)))
+            });
+            let bounded = r.marks.any("max") && r.marks.any("min");
+            if c.has_bounds() && (bounded || counted && (r.marks.any("max") || r.marks.any("min") || r.marks.any("range"))) {
+                words[i] += 0.7;
+                grounded[i] = true;
+            }
         }
     }
     let mut scores: Vec<(Option<usize>, f64)> =
         catalog.iter().enumerate().map(|(i, c)| (Some(i), f64::from(of(c.name()) + 0.02).ln() + 1.2 * words[i])).collect();
+    // A pattern that has a place for every value that was named fits better than one that has not.
+    for (i, score) in scores.iter_mut().enumerate() {
+        score.1 -= 1.4 * unexplained[i].min(3) as f64;
+    }
     // A value of an optional parameter alone ("redis") does not make a pattern.
     for (i, score) in scores.iter_mut().enumerate() {
         if !grounded[i] && words[i] > 0.0 {
@@ -82,8 +103,15 @@ pub(super) fn pattern(r: &Reading<'_>, catalog: &[Compiled], model: &Model, feat
     }
     let foreign =
         r.marks.spans("foreign").iter().filter(|s| !catalog.iter().any(|c| (s.start..s.end).all(|i| c.words.contains(r.low(i))))).count();
-    scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 + 2.2 * foreign.min(2) as f64));
+    // What is grounded in a pattern's own words or values is seldom something else, unless something else is named too.
+    let ours = if foreign == 0 && grounded.iter().any(|g| *g) { 0.9 } else { 0.0 };
+    scores.push((None, f64::from(of("unmatched") + 0.02).ln() + 0.4 - ours + 2.2 * foreign.min(2) as f64));
     scores.sort_by(|a, b| b.1.total_cmp(&a.1));
+    // Words that point nowhere choose nothing: "deploy" alone is no particular thing.
+    let blind = |s: &(Option<usize>, f64)| s.0.is_some_and(|i| words[i] <= 0.0 && of(catalog[i].name()) < 0.5);
+    if scores.first().is_some_and(blind) {
+        scores.retain(|s| !blind(s));
+    }
     let best = scores.first().copied().unwrap_or((None, 0.0));
     let next = scores.get(1).map_or(best.1 - 5.0, |s| s.1);
     Chosen { index: best.0, margin: best.1 - next, evidence: best.0.map_or(0.0, |i| words[i]) }

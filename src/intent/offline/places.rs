@@ -260,7 +260,10 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
     // "Site A, Site B and Site C": the noun is part of each name.
     let lettered: Vec<usize> = (0..r.tokens.len())
         .filter(|i| {
-            p.named_by(r.low(*i))
+            // "Gate A, Gate B": a word that comes back with another letter.
+            let again =
+                || r.tokens[*i].raw.starts_with(char::is_uppercase) && r.tokens.iter().filter(|t| t.low == r.tokens[*i].low).count() > 1;
+            (p.named_by(r.low(*i)) || again())
                 && r.tokens
                     .get(i + 1)
                     .is_some_and(|t| !t.ends_clause() && (t.number().is_some() || t.kind == Kind::Word && t.low.len() == 1))
@@ -270,6 +273,18 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         let names: Vec<String> = lettered.iter().map(|i| slug(&r.words(*i, i + 2))).collect();
         lettered.iter().filter(|i| r.tokens[**i + 1].number().is_some()).for_each(|i| slots.used[i + 1] = true);
         return slots.put(p.name(), r.said(names, *first, last + 2));
+    }
+    // "the three schools Linden, Mitte and Wedding": as many names as were counted.
+    for at in 0..r.tokens.len() {
+        let Some(n) = r.tokens[at].number().filter(|n| *n > 1 && mode == Mode::Make) else { continue };
+        let noun = r.tokens.get(at + 1).is_some_and(|t| t.kind == Kind::Word && t.low.len() > 3 && !taken[at + 1]);
+        let colon =
+            usize::from(r.tokens.get(at + 2).is_some_and(|t| t.is_punct(':') || t.is_punct('(')) || matches!(r.low(at + 2), "in" | "at"));
+        let (names, end) = list(r, at + 2 + colon, taken);
+        if noun && i64::try_from(names.len()) == Ok(n) && names.iter().all(|x| !x.0.is_empty()) {
+            slots.used[at] = true;
+            return slots.put(p.name(), r.said(names.into_iter().map(|x| x.0).collect::<Vec<_>>(), at, end));
+        }
     }
     // The pattern's own noun first ("sites: a, b"), then a preposition ("in Porto").
     for (at, by_noun) in (0..r.tokens.len()).map(|i| (i, true)).chain((0..r.tokens.len()).map(|i| (i, false))) {
@@ -284,7 +299,7 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
             continue;
         }
         let mut from = at + 1;
-        while [":", "=", "in", "at", "are", "called", "named", "und"].contains(&r.low(from)) || r.is_filler(from) {
+        while [":", "=", "in", "at", "are", "called", "named", "und", "[", "("].contains(&r.low(from)) || r.is_filler(from) {
             from += 1;
         }
         // "at the plants in Porto": the noun between the preposition and the names.
@@ -298,7 +313,15 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         } else {
             unknown > 0 && unknown * 2 >= names.len() && names.iter().all(|n| is_place(r, n.1))
         };
-        if !good || names.iter().any(|n| n.0.is_empty()) {
+        // "for our stadium" says whose, not where.
+        let whose =
+            preposition && from > at + 1 && names.len() == 1 && names.iter().all(|n| r.tokens[n.1].raw.starts_with(char::is_lowercase));
+        if whose {
+            continue;
+        }
+        // "on an MQTT edge" says what, not where.
+        let what = names.iter().any(|n| (n.1..n.2).any(|i| c.words.contains(r.low(i)) && !p.named_by(r.low(i))));
+        if !good || what || names.iter().any(|n| n.0.is_empty()) {
             continue;
         }
         // "the depots Nord, Ost": the first item drags its noun along.
@@ -319,6 +342,8 @@ pub(super) fn sites(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Str
         let value: Vec<String> = match mode {
             Mode::Make => fresh,
             Mode::Change if verb("destroy") || verb("disable") => had.into_iter().filter(|s| !fresh.contains(s)).collect(),
+            // "60 more sensors in the cellar": a site that is there already.
+            Mode::Change if fresh.iter().all(|s| had.contains(s)) => continue,
             Mode::Change if verb("up") || verb("enable") || verb("make") => had.into_iter().chain(fresh).collect(),
             Mode::Change => fresh,
         };

@@ -49,6 +49,17 @@ pub(super) fn target(frame: &mut Frame, choices: Vec<String>, unknown: Option<&s
     frame.missing = vec!["target".to_owned()];
 }
 
+/// Says that a pattern has no such setting.
+pub(super) fn unknown_setting(frame: &mut Frame, pattern: &str, setting: &str, choices: Vec<String>) {
+    frame.question = Some(Question {
+        text: format!("{pattern} has no `{setting}`. What should change instead?"),
+        about: vec!["params".to_owned()],
+        choices,
+        reason: AskReason::InvalidValue,
+    });
+    frame.missing = vec!["params".to_owned()];
+}
+
 /// Says that two bounds exclude each other.
 pub(super) fn conflict(frame: &mut Frame, low: (&str, i64), high: (&str, i64)) {
     frame.question = Some(Question {

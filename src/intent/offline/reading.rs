@@ -26,7 +26,17 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 30] = [
+const SEPARABLE: [(&str, &str, &str); 40] = [
+    ("nimm", "weg", "destroy"),
+    ("put", "sleep", "stop"),
+    ("send", "sleep", "stop"),
+    ("was", "los", "cause"),
+    ("hau", "weg", "destroy"),
+    ("wirf", "weg", "destroy"),
+    ("raum", "weg", "destroy"),
+    ("baue", "ab", "destroy"),
+    ("bau", "ab", "destroy"),
+    ("fahre", "hoch", "start"),
     ("bring", "online", "start"),
     ("bring", "back", "start"),
     ("stelle", "um", "update"),
@@ -80,6 +90,13 @@ impl<'a> Reading<'a> {
     pub fn new(text: &'a str, tokens: Vec<Token>, lexicon: &'a Lexicon) -> Self {
         let mut marks = lexicon.mark(&tokens);
         separable(&tokens, &mut marks);
+        // "14 … no, 15"
+        for i in 1..tokens.len().saturating_sub(1) {
+            let refused = ["no", "nein", "non", "nope"].contains(&tokens[i].low.as_str());
+            if refused && matches!(tokens[i - 1].kind, Kind::Punct(_)) && tokens[i + 1].is_punct(',') {
+                marks.add("correction", i, i + 1);
+            }
+        }
         let shut = vec![false; tokens.len()];
         Self { text, tokens, marks, lexicon, shut, quoted_fault: false, quoted: false }
     }
@@ -120,6 +137,34 @@ impl<'a> Reading<'a> {
     /// All windows of open tokens, longest first per start, with their phrase keys.
     pub fn windows(&self) -> Vec<(usize, usize, String)> {
         windows(&self.tokens).filter(|(s, e, _)| !self.shut[*s..*e].iter().any(|x| *x)).collect()
+    }
+
+    /// Whether a token lies in a clause that says of a number that it does not do ("2 is too few", "3 are not enough").
+    pub fn in_complaint(&self, at: usize) -> bool {
+        (at..self.clause_end(at)).any(|i| {
+            let next = self.low(i + 1);
+            self.low(i) == "too" && ["few", "many", "little", "much", "small", "big", "expensive", "low", "high"].contains(&next)
+                || self.low(i) == "not" && ["enough", "sufficient"].contains(&next)
+                || self.low(i) == "zu" && ["wenig", "wenige", "viel", "viele"].contains(&next)
+        })
+    }
+
+    /// Whether a token lies in a clause about what may go wrong ("if one server dies", "wenn ein Knoten ausfällt").
+    pub fn in_failure(&self, at: usize) -> bool {
+        let end = self.clause_end(at);
+        let start = (self.clause_start(at)..=at.min(self.tokens.len().saturating_sub(1))).rev().find(|i| {
+            ["if", "when", "should", "falls", "wenn", "si", "cuando", "quand", "even", "survive", "survives", "lose", "losing"]
+                .contains(&self.low(*i))
+        });
+        start.is_some_and(|s| {
+            let breaks = [
+                "dies", "die", "fails", "fail", "crashes", "crash", "breaks", "goes", "lose", "losing", "lost", "dying", "failing",
+                "ausfallt", "stirbt", "tombe", "falla", "muere", "cae", "survive", "survives", "burns",
+            ];
+            // "if a server dies" supposes; "if I open it, it dies" reports.
+            let any = ["a", "an", "any", "one", "1", "either", "something", "ein", "eine", "einer", "un", "une", "una", "uno"];
+            (s..end).any(|i| breaks.contains(&self.low(i))) && (s..end).any(|i| any.contains(&self.low(i)))
+        })
     }
 
     /// Whether a correction ("no wait", "sorry") stands between two tokens.

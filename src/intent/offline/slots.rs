@@ -43,6 +43,12 @@ impl Slots {
 /// Reads all parameters of a pattern out of a request.
 pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, Value>) -> Slots {
     let mut slots = Slots { used: vec![false; r.tokens.len()], ..Slots::default() };
+    if mode == Mode::Make {
+        // "should keep running if one server dies": no number of what is to be made.
+        (0..r.tokens.len()).filter(|i| r.in_failure(*i)).for_each(|i| slots.used[i] = true);
+    }
+    // "2 replicas are too few": a number that is not wanted.
+    (0..r.tokens.len()).filter(|i| r.in_complaint(*i)).for_each(|i| slots.used[i] = true);
     let windows = r.windows();
     let mut taken = vec![false; r.tokens.len()];
     for p in c.params.iter().filter(|p| matches!(p.holds(), Holds::Choice | Holds::Choices)) {
@@ -67,6 +73,9 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
     places::regions(r, c, &mut slots);
     places::sites(r, c, mode, current, &taken, &mut slots);
     outright(r, c, &windows, &mut slots);
+    if !c.entry.runbook {
+        whereabouts(r, c, &windows, &mut slots);
+    }
     counts::read(r, c, mode, current, &mut slots);
     slots
 }
@@ -114,7 +123,20 @@ fn version(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, S
             engine.iter().any(|(_, e)| *e == before) && (before == i || mode == Mode::Change || [":", "-", "="].contains(&r.before(i, 1)));
         let unit = counted(r, c, i) || ["x", "min", "max", "days", "day", "weeks", "to", "-"].contains(&r.low(i + 1));
         let upgrade = mode == Mode::Change && r.marks.any("upgrade") && before < i && matches!(r.low(i - 1), "to" | "auf" | "a" | "v");
-        if named || (after_engine && !unit) || (upgrade && !unit) || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine) {
+        // "10.11 to 11.4"
+        let from_to = mode == Mode::Change
+            && before < i
+            && token.kind == Kind::Decimal
+            && before.checked_sub(1).is_some_and(|b| r.tokens[b].kind == Kind::Decimal);
+        // "postgres 14, no, 15"
+        let corrected = best.as_ref().is_some_and(|b| b.1 < i && r.corrected_between(b.1, i)) && !unit;
+        if from_to
+            || corrected
+            || named
+            || (after_engine && !unit)
+            || (upgrade && !unit)
+            || (token.kind == Kind::Decimal && mode == Mode::Make && after_engine)
+        {
             let raw = token.low.clone();
             if best.is_none() || r.corrected_between(0, i) || mode == Mode::Change {
                 best = Some((i, i + 1, raw));
@@ -175,6 +197,32 @@ fn outright(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], s
     }
 }
 
+/// "on docker", "in eu-west-1": where something runs, for parameters that name a platform or a region.
+fn whereabouts(r: &Reading<'_>, c: &Compiled, windows: &[(usize, usize, String)], slots: &mut Slots) {
+    let others: Vec<&Param> = c.params.iter().filter(|p| p.holds() == Holds::Other && !slots.values.contains_key(p.name())).collect();
+    for (start, end, key) in windows {
+        let mut at = *start;
+        while at > 0 && r.is_filler(at - 1) {
+            at -= 1;
+        }
+        if !one_of(r.before(at, 1), &["on", "onto", "in", "into", "auf", "sur", "en"]) {
+            continue;
+        }
+        let takes: Vec<&&Param> = others.iter().filter(|p| p.terms.contains_key(key.as_str())).collect();
+        if let [p] = takes.as_slice()
+            && let Some(value) = p.terms.get(key.as_str())
+        {
+            slots.put(p.name(), r.said(value.clone(), *start, *end));
+        }
+        let region = others.iter().find(|p| p.named_by("region"));
+        if let (Some(p), Some((region, stop))) = (region, places::region_at(r, *start).filter(|(_, e)| e == end))
+            && r.tokens[*start].low == region
+        {
+            slots.put(p.name(), r.said(region, *start, stop));
+        }
+    }
+}
+
 /// On or off.
 fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, String)], slots: &mut Slots) {
     let mut state: Option<(bool, usize, usize)> = None;
@@ -220,7 +268,13 @@ fn switched(r: &Reading<'_>, c: &Compiled, start: usize, end: usize) -> bool {
     // After it: "monitoring off", "dns: no", "leave dns alone".
     for i in end..(end + 4).min(r.tokens.len()) {
         let token = &r.tokens[i];
-        if matches!(token.kind, Kind::Punct(c) if c != ':' && c != '=') || token.low == "and" {
+        if matches!(token.kind, Kind::Punct(c) if c != ':' && c != '=')
+            || ["and", "but", "with", "without", "plus", "aber", "mais", "pero", "y", "et", "und"].contains(&token.low.as_str())
+        {
+            break;
+        }
+        // "encryption, no backups": the refusal belongs to what follows it.
+        if matches!(token.low.as_str(), "no" | "none") && r.tokens.get(i + 1).is_some_and(|t| t.kind == Kind::Word) {
             break;
         }
         if one_of(

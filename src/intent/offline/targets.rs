@@ -119,13 +119,27 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
             .flat_map(|x| x.split('.').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
             .filter(|l| l.len() > 2 && !r.lexicon.is("generic_part", l))
             .collect();
+        let kinds: Vec<String> = phrase_key(&d.name.replace('_', "-"))
+            .split(' ')
+            .filter(|p| p.len() > 2 && r.lexicon.is("generic_part", p))
+            .map(str::to_owned)
+            .collect();
         let values = value_words(d, pattern);
         let mut add = |tier, start, end| mentions.push(Mention { deployment: index, tier, start, end });
         for (start, end, words) in &windows {
             if *words == key {
                 add(Tier::Name, *start, *end);
+            } else if end - start == 2 && key.split(' ').count() == 2 && key.split(' ').rev().eq(words.split(' ')) {
+                // "the eu shop" is shop-eu
+                add(Tier::Name, *start, *end);
             } else if pattern.is_some_and(|p| p.words.contains(words.as_str())) {
-                add(Tier::Noun, *start, *end);
+                // "3 db replicas" counts, and speaks of no database.
+                let counts = ["alike_replica", "alike_instance"].iter().any(|class| r.lexicon.is(class, r.low(*end)));
+                // "is the blog encrypted?" asks after a setting.
+                let setting = pattern.is_some_and(|p| p.params.iter().any(|q| q.on.contains(words.as_str())));
+                if !counts && !setting {
+                    add(Tier::Noun, *start, *end);
+                }
             } else if values.contains(words) {
                 add(Tier::Value, *start, *end);
             }
@@ -141,6 +155,7 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                         add(Tier::Name, i, i + 1);
                     }
                     if !token.low.contains('-')
+                        && !speaks_of_people(r, i)
                         && (parts.iter().any(|p| same_word(p, &token.low))
                             || labels.iter().any(|l| {
                                 same_word(l, &token.low)
@@ -148,6 +163,16 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                             }))
                     {
                         add(Tier::Part, i, i + 1);
+                    } else if token.low.len() == 2
+                        && matches!(r.before(i, 1), "the" | "in" | "our")
+                        && (matches!(r.low(i + 1), "one" | "") || r.lexicon.is("generic_part", r.low(i + 1)))
+                        && key.split(' ').any(|p| p == token.low && !r.lexicon.is("generic_part", p))
+                    {
+                        // "the us one"
+                        add(Tier::Part, i, i + 1);
+                    } else if kinds.iter().any(|k| same_word(k, &token.low)) {
+                        // "the shop" may be any of the deployments that are called a shop.
+                        add(Tier::Noun, i, i + 1);
                     }
                 }
                 _ => {}
@@ -155,6 +180,34 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
         }
     }
     choose(r, world, mentions)
+}
+
+/// "customers can't pay": people who meet a fault, and not the deployment that is called after them.
+fn speaks_of_people(r: &Reading<'_>, at: usize) -> bool {
+    r.lexicon.is("people", r.low(at))
+        && (at + 1..(at + 6).min(r.clause_end(at))).any(|i| {
+            [
+                "can",
+                "could",
+                "are",
+                "get",
+                "see",
+                "report",
+                "complain",
+                "complaining",
+                "say",
+                "wait",
+                "lose",
+                "cannot",
+                "keep",
+                "still",
+                "have",
+                "do",
+                "will",
+                "trying",
+            ]
+            .contains(&r.low(i))
+        })
 }
 
 /// Whether a mention is a model to copy rather than a target.
@@ -176,8 +229,12 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
     let kept = (clause..start).rev().find(|i| r.marks.covers("keep", *i)).is_some_and(|k| {
         // "keep dev-a and drop dev-b": another verb in between takes over.
         let word = r.low(k);
-        let negated = matches!(word, "not" | "manten")
-            && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
+        // "how long do we keep backups of X" is no instruction.
+        let told = matches!(word, "keep" | "leave" | "spare")
+            && ["we", "i", "you", "they", "it", "to", "does", "do", "which", "who"].contains(&r.before(k, 1));
+        let negated = told
+            || matches!(word, "not" | "manten")
+                && ["do", "does", "is", "can", "should", "could", "did", "why", "are", "will"].contains(&r.before(k, 1));
         let value_follows = matches!(word, "keep" | "leave")
             && (end..r.clause_end(end)).any(|i| r.tokens[i].number().is_some() || r.marks.covers("day", i));
         let verb_between = (k + 1..start).any(|i| {
@@ -185,7 +242,20 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         });
         !verb_between && !negated && !value_follows && start - k <= 5
     });
-    kept || matches!(r.low(end), "stays" | "remains" | "bleibt" | "reste")
+    // "X stays", "X must stay", "X should not", "X is to be kept"
+    let mut after = end;
+    while after < end + 4
+        && ["must", "should", "has", "have", "needs", "to", "can", "shall", "will", "is", "be", "soll", "muss", "doit", "debe"]
+            .contains(&r.low(after))
+    {
+        after += 1;
+    }
+    let stays = [
+        "stays", "stay", "remains", "remain", "kept", "survives", "survive", "bleibt", "bleiben", "reste", "rester", "queda", "quedarse",
+        "queda",
+    ];
+    kept || stays.contains(&r.low(after)) && (after > end || r.low(after) != "kept")
+        || r.low(after) == "not" && ["must", "should", "shall"].contains(&r.before(after, 1))
 }
 
 fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
@@ -226,12 +296,19 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
         ]
         .contains(&r.low(s.end.saturating_sub(1)))
     });
-    let everything = all_span.filter(|s| r.before(s.start, 1) != "of").is_some_and(|s| {
-        let next = r.low(s.end);
-        matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout")
-            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
-            || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
-    });
+    let everything = all_span
+        .filter(|s| {
+            let before = r.before(s.start, 1);
+            !(before == "of" && r.before(s.start, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
+        })
+        .is_some_and(|s| {
+            let next = r.low(s.end);
+            // "everything encrypted" says how, not what.
+            let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
+            matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
+                || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
+                || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
+        });
     let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
     if everything && top < Tier::Part {
         let names: Vec<String> =

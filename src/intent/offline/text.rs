@@ -303,11 +303,39 @@ fn word(out: &mut Vec<Token>, text: &str, start: usize, end: usize) {
         push_low(out, text, start, start + 1, Kind::Word, &low[..1]);
         return push_low(out, text, start + 1, end, kind, rest);
     }
+    let typed = BARE_CONTRACTIONS.iter().find(|(bare, _)| *bare == low).map(|(_, with)| *with);
+    if let Some(with) = typed {
+        return contraction(out, text, start, end, with);
+    }
     if low.contains('\'') || low == "cannot" {
         return contraction(out, text, start, end, &low);
     }
     push_low(out, text, start, end, Kind::Word, &low);
 }
+
+/// Contractions as people type them in a hurry.
+const BARE_CONTRACTIONS: [(&str, &str); 20] = [
+    ("dont", "don't"),
+    ("doesnt", "doesn't"),
+    ("didnt", "didn't"),
+    ("cant", "can't"),
+    ("wont", "won't"),
+    ("isnt", "isn't"),
+    ("arent", "aren't"),
+    ("wasnt", "wasn't"),
+    ("werent", "weren't"),
+    ("hasnt", "hasn't"),
+    ("havent", "haven't"),
+    ("couldnt", "couldn't"),
+    ("shouldnt", "shouldn't"),
+    ("wouldnt", "wouldn't"),
+    ("whats", "what's"),
+    ("thats", "that's"),
+    ("hows", "how's"),
+    ("wheres", "where's"),
+    ("whos", "who's"),
+    ("theres", "there's"),
+];
 
 /// `don't` → do not; `what's` → what is; `anna's` → anna; `l'app` → app.
 fn contraction(out: &mut Vec<Token>, text: &str, start: usize, end: usize, low: &str) {

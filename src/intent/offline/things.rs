@@ -55,6 +55,7 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             let weak = ["api", "app", "application", "database", "db", "instance", "gateway", "server", "host"].contains(&r.low(i));
             if next.contains('-') && next != "->"
                 || !weak
+                    && !is_noise(r, i + 1)
                     && (r.is_unknown(i + 1) || r.lexicon.is("infra", next) || r.lexicon.is("foreign", next))
                     && !r.marks.covers("problem", i + 1)
                     && !kinds.contains(&next)
@@ -97,6 +98,8 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
             "returns", "not",
         ]
         .contains(&r.low(at))
+        && !(r.low(at).ends_with("ing") && !subject.is_empty() && !r.is_unknown(at))
+        && !["returning", "giving", "throwing", "showing", "failing", "crashing", "logging"].contains(&r.low(at))
         && !r.marks.covers("aux", at)
         && !r.marks.covers("show", at)
     {
@@ -128,6 +131,19 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
     {
         subject.pop();
     }
+    // "the upgrade of loki failed"
+    let last = subject.last().copied().unwrap_or_default();
+    let action =
+        ["upgrade", "install", "installation", "rollout", "restart", "backup", "migration", "update", "deployment", "release", "rollback"];
+    if action.contains(&r.low(last)) && matches!(r.low(last + 1), "of" | "for") {
+        let mut next = last + 2;
+        while r.is_filler(next) {
+            next += 1;
+        }
+        if open(next) {
+            return Some(slug(&r.tokens[next].raw));
+        }
+    }
     let technical = subject
         .iter()
         .any(|i| r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)) || !r.lexicon.common.contains(r.low(*i)));
@@ -141,6 +157,10 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
                     && (r.lexicon.is("infra", r.low(*i)) || r.lexicon.is("foreign", r.low(*i)))
             })
             .map(|i| slug(r.low(i)));
+    }
+    subject.retain(|i| r.low(*i).len() > 1);
+    if subject.is_empty() {
+        return None;
     }
     Some(subject.iter().map(|i| slug(&r.tokens[*i].raw)).collect::<Vec<_>>().join("-"))
 }
@@ -208,6 +228,29 @@ fn is_noise(r: &Reading<'_>, at: usize) -> bool {
         "so",
         "because",
         "hey",
+        "got",
+        "get",
+        "gets",
+        "getting",
+        "have",
+        "has",
+        "had",
+        "does",
+        "did",
+        "do",
+        "every",
+        "each",
+        "half",
+        "last",
+        "first",
+        "apply",
+        "deploy",
+        "run",
+        "build",
+        "push",
+        "pull",
+        "destroy",
+        "plan",
     ]
     .contains(&low);
     kind || r.is_filler(at)

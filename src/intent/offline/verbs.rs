@@ -43,10 +43,23 @@ fn skippable(r: &Reading<'_>, at: usize) -> Option<usize> {
 /// The first thing that the clause beginning at a place says.
 fn head_at(r: &Reading<'_>, start: usize, end: usize) -> Option<Head> {
     let mut at = start;
+    // A clause with a subject of its own states something: "we have" is no question, "could you" is.
+    let mut subject = false;
     loop {
+        if let Some(next) = r.marks.at("can_you", at).filter(|next| *next < end) {
+            // "could you set up …": what follows is wanted; "can we do …": nothing more is said yet.
+            let next = if matches!(r.low(next), "do" | "have" | "also" | "maybe" | "just" | "please") { next + 1 } else { next };
+            if let Some(head) = head_at(r, next, end).filter(|h| !matches!(h.class, "wh" | "aux") && h.at <= next + 3) {
+                return Some(head);
+            }
+        }
         // The longest phrase wins; among equals the order of HEADS.
         let mut best: Option<Head> = None;
         for class in HEADS {
+            // "I don't know" refuses nothing.
+            if subject && (class == "aux" || class == "disable" && r.low(at) == "do") {
+                continue;
+            }
             if let Some(stop) = r.marks.at(class, at)
                 && best.is_none_or(|b| stop > b.end)
             {
@@ -61,8 +74,27 @@ fn head_at(r: &Reading<'_>, start: usize, end: usize) -> Option<Head> {
         if best.is_some() {
             return best;
         }
+        subject |= ["i", "we", "us", "wir", "ich", "nous", "je"].contains(&r.low(at));
         at = skippable(r, at).filter(|next| *next < end)?;
     }
+}
+
+/// "the accountants want their ledger …": a wish with a subject before it.
+fn wish(r: &Reading<'_>, start: usize) -> Option<Head> {
+    let end = r.clause_end(start).min(start + 6);
+    let at = (start + 1..end).find(|i| ["want", "wants", "need", "needs", "require", "requires", "wish", "wishes"].contains(&r.low(*i)))?;
+    let refused = ["not", "no", "never", "longer"].contains(&r.before(at, 1));
+    let plain = (start..at).all(|i| r.tokens[i].kind == Kind::Word && r.low(i) != "to");
+    // "we do not need it any more"
+    let over = (at..r.clause_end(at)).any(|i| {
+        r.low(i) == "anymore"
+            || r.low(i) == "any" && matches!(r.low(i + 1), "more" | "longer")
+            || r.low(i) == "longer" && r.before(i, 1) == "no"
+    }) || r.before(at, 1) == "longer";
+    if refused && over {
+        return Some(Head { class: "destroy", at, end: at + 1 });
+    }
+    (plain && !refused).then_some(Head { class: "want", at, end: at + 1 })
 }
 
 /// The heads of all clauses. A clause begins after punctuation, or after "and"/"but"/"then" when an action follows.
@@ -79,7 +111,9 @@ pub(super) fn heads(r: &Reading<'_>) -> Vec<Head> {
         }
     }
     for start in starts {
-        if let Some(head) = head_at(r, start, n)
+        let wish = wish(r, start);
+        let head = wish.filter(|w| w.class == "destroy").or_else(|| head_at(r, start, n)).or(wish);
+        if let Some(head) = head
             && !out.iter().any(|h| h.at == head.at)
         {
             out.push(head);
@@ -132,6 +166,9 @@ pub(super) fn of_modify(r: &Reading<'_>, heads: &[Head], slots: &Slots, target: 
     if has(&["destroy"]) && (only_numbers || unresolved_count) && target.tier > Tier::None {
         return Verb::Scale;
     }
+    if has(&["destroy"]) && for_a_while(r, heads) {
+        return Verb::Stop;
+    }
     if has(&["destroy"]) || (anywhere("destroy") && values.is_empty()) {
         return Verb::Destroy;
     }
@@ -154,6 +191,26 @@ pub(super) fn of_modify(r: &Reading<'_>, heads: &[Head], slots: &Slots, target: 
         return Verb::Start;
     }
     Verb::Update
+}
+
+/// "take it down for maintenance": what is taken down for a while is stopped, not destroyed.
+fn for_a_while(r: &Reading<'_>, heads: &[Head]) -> bool {
+    let mild = heads.iter().any(|h| h.class == "destroy" && matches!(r.low(h.at), "take" | "shut" | "bring" | "nimm"));
+    let brief = [
+        "maintenance",
+        "tonight",
+        "until",
+        "weekend",
+        "temporarily",
+        "holidays",
+        "while",
+        "wartung",
+        "wochenende",
+        "overnight",
+        "briefly",
+        "moment",
+    ];
+    mild && ((0..r.tokens.len()).any(|i| brief.contains(&r.low(i))) || r.marks.any("start"))
 }
 
 /// Whether a value is a number of something, so that changing it alone is a scale.

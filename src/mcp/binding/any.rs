@@ -109,6 +109,13 @@ impl ResourceServer for AnyServer {
         self.server().await?.read(key).await
     }
 
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        match self.server().await {
+            Ok(server) => server.read_many(keys).await,
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError> {
         self.server().await?.list(kind).await
     }

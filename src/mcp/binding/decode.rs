@@ -48,6 +48,8 @@ pub enum StepKind {
     Path(String),
     /// A member that holds JSON as a text.
     Nested(String),
+    /// Every element of a list, each by these steps; one that cannot be read so is nothing.
+    Each(Vec<Step>),
     /// The first of these that works.
     First(Vec<Vec<Step>>),
 }
@@ -69,11 +71,7 @@ pub fn decode(reply: &Reply, steps: &[Step]) -> Result<Value, Undecoded> {
     if steps.is_empty() {
         return Ok(reply.json().unwrap_or_else(|| Value::String(reply.text.clone())));
     }
-    let mut value = None;
-    for step in steps {
-        value = Some(apply(reply, value.as_ref(), step)?);
-    }
-    Ok(value.unwrap_or(Value::Null))
+    all(reply, None, steps)
 }
 
 fn apply(reply: &Reply, value: Option<&Value>, step: &Step) -> Result<Value, Undecoded> {
@@ -117,21 +115,29 @@ fn apply(reply: &Reply, value: Option<&Value>, step: &Step) -> Result<Value, Und
             let text = inner.as_str().ok_or_else(|| fail(format!("`{path}` is {}, and not a text", word(inner))))?;
             from_json(text).map_err(fail)?
         }
+        StepKind::Each(steps) => {
+            let whole = value.cloned().or_else(|| reply.json()).ok_or_else(|| fail("it holds no JSON".to_owned()))?;
+            let Value::Array(items) = whole else { return Err(fail(format!("a list is needed, and this is {}", word(&whole)))) };
+            Value::Array(items.into_iter().map(|item| all(reply, Some(item), steps).unwrap_or(Value::Null)).collect())
+        }
         StepKind::First(ways) => {
             let mut last = fail("there is no way to read it".to_owned());
             for way in ways {
-                let mut inner = value.cloned();
-                match way.iter().try_for_each(|s| {
-                    inner = Some(apply(reply, inner.as_ref(), s)?);
-                    Ok(())
-                }) {
-                    Ok(()) => return Ok(inner.unwrap_or(Value::Null)),
+                match all(reply, value.cloned(), way) {
+                    Ok(found) => return Ok(found),
                     Err(e) => last = e,
                 }
             }
             return Err(last);
         }
     })
+}
+
+fn all(reply: &Reply, mut value: Option<Value>, steps: &[Step]) -> Result<Value, Undecoded> {
+    for step in steps {
+        value = Some(apply(reply, value.as_ref(), step)?);
+    }
+    Ok(value.unwrap_or(Value::Null))
 }
 
 fn from_json(text: &str) -> Result<Value, String> {

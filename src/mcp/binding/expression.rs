@@ -11,7 +11,7 @@ use minijinja::{
 };
 use serde_json::Value;
 
-use super::filters;
+use super::{Lets, filters};
 use crate::template::Span;
 
 /// How much an expression may compute.
@@ -23,6 +23,7 @@ pub struct Expression {
     source: String,
     whole: bool,
     span: Span,
+    uses: Vec<String>,
 }
 
 /// Why an expression gives nothing.
@@ -34,14 +35,22 @@ pub struct Wrong {
     pub reason: String,
 }
 
-/// What expressions see: variables by name.
+/// What expressions see: variables by name, and names for values that are made of them when they are needed.
 #[derive(Debug, Clone, Default)]
-pub struct Scope(serde_json::Map<String, Value>);
+pub struct Scope {
+    variables: serde_json::Map<String, Value>,
+    lets: Lets,
+}
 
 impl Scope {
+    /// One in which these names mean something.
+    pub fn of(lets: &Lets) -> Self {
+        Self { variables: serde_json::Map::new(), lets: lets.clone() }
+    }
+
     /// Adds a variable.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+        self.variables.insert(name.to_owned(), value.into());
         self
     }
 
@@ -55,11 +64,39 @@ impl Scope {
 
     /// A variable.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.variables.get(name)
     }
 
-    fn data(&self) -> Data {
-        Data::from(minijinja::value::Serde(&self.0))
+    /// Whether any of these variables needs another one, be it through a named value.
+    pub fn needs(&self, variables: &[String], wanted: &str) -> bool {
+        variables.iter().any(|name| {
+            let at = self.lets.iter().position(|(l, _)| l == name).filter(|_| !self.variables.contains_key(name));
+            name == wanted
+                || at.is_some_and(|at| {
+                    let before = Self { variables: self.variables.clone(), lets: self.lets[..at].into() };
+                    let mut found = false;
+                    self.lets[at].1.expressions(&mut Vec::new(), &mut |e, set| {
+                        let free: Vec<String> = e.variables().iter().filter(|v| !set.contains(&v.as_str())).cloned().collect();
+                        found |= before.needs(&free, wanted);
+                    });
+                    found
+                })
+        })
+    }
+
+    /// The variables, with the named values among those that are used.
+    fn data(&self, used: &[String]) -> Result<Data, Wrong> {
+        let mut all = std::borrow::Cow::Borrowed(&self.variables);
+        for (n, (name, shape)) in self.lets.iter().enumerate().filter(|(_, (name, _))| used.contains(name)) {
+            if !self.variables.contains_key(name) {
+                // Each sees those before it only, so this ends.
+                let before = Self { variables: self.variables.clone(), lets: self.lets[..n].into() };
+                if let Some(value) = shape.value(&before)? {
+                    all.to_mut().insert(name.clone(), value);
+                }
+            }
+        }
+        Ok(Data::from(minijinja::value::Serde(&*all)))
     }
 }
 
@@ -81,10 +118,10 @@ impl Expression {
         let inner = text.trim().strip_prefix("{{").and_then(|t| t.strip_suffix("}}"));
         if let Some(inner) = inner.filter(|i| !i.contains("}}")) {
             environment().compile_expression(inner).map_err(|e| say(&e))?;
-            return Ok(Self { source: inner.to_owned(), whole: true, span });
+            return Ok(Self { source: inner.to_owned(), whole: true, span, uses: Vec::new() }.seen());
         }
         environment().template_from_str(text).map_err(|e| say(&e))?;
-        Ok(Self { source: text.to_owned(), whole: false, span })
+        Ok(Self { source: text.to_owned(), whole: false, span, uses: Vec::new() }.seen())
     }
 
     /// Reads a condition, which may stand without braces.
@@ -106,7 +143,11 @@ impl Expression {
     }
 
     /// The variables that it uses and does not set itself.
-    pub fn variables(&self) -> Vec<String> {
+    pub fn variables(&self) -> &[String] {
+        &self.uses
+    }
+
+    fn seen(mut self) -> Self {
         let env = environment();
         let found = match self.whole {
             true => env.compile_expression(&self.source).map(|e| e.undeclared_variables(false)),
@@ -114,16 +155,18 @@ impl Expression {
         };
         let mut found: Vec<String> = found.unwrap_or_default().into_iter().filter(|v| !env.globals().any(|(g, _)| g == v)).collect();
         found.sort();
-        found
+        self.uses = found;
+        self
     }
 
     /// Its value; `None` when it comes to nothing.
     pub fn value(&self, scope: &Scope) -> Result<Option<Value>, Wrong> {
         let wrong = |e: minijinja::Error| Wrong { span: self.span, reason: say(&e) };
+        let data = scope.data(&self.uses)?;
         if !self.whole {
-            return environment().render_str(&self.source, scope.data()).map(|t| Some(Value::String(t))).map_err(wrong);
+            return environment().render_str(&self.source, data).map(|t| Some(Value::String(t))).map_err(wrong);
         }
-        let data = environment().compile_expression(&self.source).and_then(|e| e.eval(scope.data())).map_err(wrong)?;
+        let data = environment().compile_expression(&self.source).and_then(|e| e.eval(data)).map_err(wrong)?;
         match data.kind() {
             ValueKind::Undefined | ValueKind::None => Ok(None),
             _ => serde_json::to_value(&data).map(|v| Some(whole_numbers(v))).map_err(|e| Wrong { span: self.span, reason: e.to_string() }),
@@ -202,7 +245,7 @@ mod tests {
 
     fn value(text: &str, scope: Value) -> Option<Value> {
         let Value::Object(map) = scope else { panic!() };
-        Expression::new(text, Span::default()).unwrap().value(&Scope(map)).unwrap()
+        Expression::new(text, Span::default()).unwrap().value(&Scope { variables: map, lets: Lets::default() }).unwrap()
     }
 
     #[test]

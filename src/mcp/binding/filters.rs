@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use minijinja::{Environment, Error, ErrorKind, value::Value as Data};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 /// Adds the filters and tests to an environment.
 pub(super) fn install(env: &mut Environment<'static>) {
@@ -27,6 +28,30 @@ pub(super) fn install(env: &mut Environment<'static>) {
         let shown = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
         Ok(map(&from)?.iter().map(|(k, v)| format!("{k}{joiner}{}", shown(v))).collect())
     });
+    env.add_filter("keyed", |from: Data, key: String, value: String| -> Result<Data, Error> {
+        let of = |item: &Value| Some((item.get(&key)?.as_str()?.to_owned(), item.get(&value)?.clone()));
+        Ok(data(&Value::Object(list(&from)?.iter().filter_map(of).collect())))
+    });
+    env.add_filter("listed", |from: Data, key: String, value: String| -> Result<Data, Error> {
+        let item = |(k, v)| Value::Object([(key.clone(), Value::String(k)), (value.clone(), v)].into_iter().collect());
+        Ok(data(&Value::Array(map(&from)?.into_iter().map(item).collect())))
+    });
+    env.add_filter("not_in", |from: Data, other: Data| -> Result<Data, Error> {
+        let other = list(&other)?;
+        Ok(data(&Value::Array(list(&from)?.into_iter().filter(|v| !other.iter().any(|o| covers(o, v))).collect())))
+    });
+    env.add_filter("not_over", |from: Data, other: Data| -> Result<Data, Error> {
+        let other = list(&other)?;
+        Ok(data(&Value::Array(list(&from)?.into_iter().filter(|v| !other.iter().any(|o| covers(v, o))).collect())))
+    });
+    env.add_filter("flat", |from: Data| -> Result<Data, Error> {
+        let inner = |v: Value| match v {
+            Value::Array(items) => items,
+            other => vec![other],
+        };
+        Ok(data(&Value::Array(list(&from)?.into_iter().flat_map(inner).collect())))
+    });
+    env.add_filter("digest", |text: String| -> String { Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect() });
     env.add_filter("groups", |text: String, pattern: String| -> Result<Data, Error> {
         let regex = regex(&pattern)?;
         Ok(regex.captures(&text).map_or(Data::from(()), |found| {
@@ -67,6 +92,14 @@ pub(super) fn install(env: &mut Environment<'static>) {
     });
 }
 
+/// Whether a value is another one, or a map with all its members.
+fn covers(whole: &Value, part: &Value) -> bool {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => part.iter().all(|(k, v)| whole.get(k).is_some_and(|w| covers(w, v))),
+        _ => whole == part,
+    }
+}
+
 /// Whether a name is the one that is meant; a `*` at the end stands for any rest.
 fn fits(wanted: &str, name: &str) -> bool {
     match wanted.strip_suffix('*') {
@@ -97,6 +130,17 @@ fn map(value: &Data) -> Result<Map<String, Value>, Error> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => Ok(map),
         _ => Err(refuse("it is not a map".into())),
+    }
+}
+
+/// A list; nothing is an empty one.
+fn list(value: &Data) -> Result<Vec<Value>, Error> {
+    if value.is_undefined() || value.is_none() {
+        return Ok(Vec::new());
+    }
+    match serde_json::to_value(value) {
+        Ok(Value::Array(items)) => Ok(items),
+        _ => Err(refuse("it is not a list".into())),
     }
 }
 
@@ -150,6 +194,31 @@ mod tests {
     fn words_survive_a_posix_splitter() {
         let words = json!(["aws", "ec2", ["--tag", "it's $HOME; rm -rf / `x`"], null, {"a": [1]}, ""]);
         assert_eq!(command(&words), r#"aws ec2 --tag 'it'"'"'s $HOME; rm -rf / `x`' '{"a":[1]}' ''"#);
+    }
+
+    fn run(expression: &str, scope: Value) -> Value {
+        let mut env = Environment::new();
+        install(&mut env);
+        let made = env.compile_expression(expression).unwrap().eval(data(&scope)).unwrap();
+        serde_json::to_value(&made).unwrap()
+    }
+
+    #[test]
+    fn lists_are_compared_as_sets_of_what_covers_what() {
+        let scope = json!({"wanted": [{"port": 1}, {"port": 3}], "there": [{"port": 1, "id": "a"}, {"port": 2, "id": "b"}], "n": null});
+        assert_eq!(run("wanted | not_in(there)", scope.clone()), json!([{"port": 3}]));
+        assert_eq!(run("there | not_over(wanted)", scope.clone()), json!([{"port": 2, "id": "b"}]));
+        assert_eq!(run("there | not_over(n)", scope.clone()), scope["there"]);
+        assert_eq!(run("n | not_in(there)", scope), json!([]));
+        assert_eq!(run("a | flat", json!({"a": [[1, 2], 3, []]})), json!([1, 2, 3]));
+    }
+
+    #[test]
+    fn lists_of_pairs_are_maps_and_back() {
+        let tags = json!({"t": [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}, {"Key": 3}]});
+        assert_eq!(run("t | keyed('Key', 'Value')", tags), json!({"a": "1", "b": "2"}));
+        assert_eq!(run("t | listed('K', 'V')", json!({"t": {"a": "1"}})), json!([{"K": "a", "V": "1"}]));
+        assert_eq!(run("'x' | digest", json!({})).as_str().map(str::len), Some(64));
     }
 
     #[test]

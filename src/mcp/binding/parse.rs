@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Also, Binding, ErrorRule, Expression, Find, Probe, Read, TypeBinding,
+    Also, Binding, ErrorRule, Expression, Find, Lets, Probe, Read, Shape, Step, TypeBinding,
     reader::{Reader, Style},
 };
 use crate::{
     diagnostic::Diagnostic,
-    domain::{ResourceType, schema::Limits},
+    domain::{ResourceType, ToolName, schema::Limits},
     mcp::Effect,
+    template::Span,
     yaml::{self, Node},
 };
 
@@ -19,8 +20,8 @@ mod calls;
 
 mod types;
 
-const TOP: [&str; 7] = ["binding", "title", "description", "match", "identity", "errors", "types"];
-const TYPE: [&str; 24] = [
+const TOP: [&str; 9] = ["binding", "title", "description", "match", "identity", "errors", "calls", "let", "types"];
+const TYPE: [&str; 25] = [
     "description",
     "properties",
     "required",
@@ -38,6 +39,7 @@ const TYPE: [&str; 24] = [
     "doubtful",
     "missing",
     "errors",
+    "let",
     "read",
     "find",
     "create",
@@ -55,7 +57,7 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Binding, Vec<Diagnost
         d.state = "The binding is not used.".to_owned();
         vec![d]
     })?;
-    let mut parser = Parser { reader: Reader { file, text, problems: Vec::new() } };
+    let mut parser = Parser { reader: Reader { file, text, problems: Vec::new() }, usual: Usual::default(), lets: Vec::new() };
     let made = parser.binding(&root, name, file, text);
     if let Some(binding) = &made {
         parser.offered(binding);
@@ -73,6 +75,16 @@ pub fn parse(name: &str, file: &str, text: &str) -> Result<Binding, Vec<Diagnost
 
 struct Parser<'f> {
     reader: Reader<'f>,
+    usual: Usual,
+    lets: Vec<(String, Shape)>,
+}
+
+/// What every call has unless it says otherwise.
+#[derive(Default)]
+struct Usual {
+    tool: Option<(ToolName, Span)>,
+    result: Vec<Step>,
+    failure: Option<Expression>,
 }
 
 impl Parser<'_> {
@@ -98,6 +110,9 @@ impl Parser<'_> {
         }
         let says = root.get("match").and_then(|m| m.get("says")).map(|n| self.says(n)).unwrap_or_default();
         let errors: Arc<[ErrorRule]> = self.errors(root, &[]);
+        self.usual(root);
+        let mut lets = self.lets(root);
+        self.lets.append(&mut lets);
         let identity = self.reader.need(root, "identity").and_then(|n| self.probe(n, &errors));
         let (mut types, mut absent) = (BTreeMap::new(), BTreeMap::new());
         for entry in root.get("types").map(Node::entries).unwrap_or_default() {
@@ -153,9 +168,45 @@ impl Parser<'_> {
         }
     }
 
+    /// What every call has unless it says otherwise.
+    fn usual(&mut self, root: &Node) {
+        let Some(node) = root.get("calls") else { return };
+        self.reader.map(node, &["tool", "result", "failure"]);
+        let tool = node.get("tool").and_then(|n| self.tool(n));
+        let result = node.get("result").map(|n| self.reader.steps(n)).unwrap_or_default();
+        let failure = self.failure(node);
+        self.usual = Usual { tool, result, failure };
+    }
+
+    /// Names for values. Each may use those before it, and what is there where it is used.
+    fn lets(&mut self, node: &Node) -> Vec<(String, Shape)> {
+        const ANY: [&str; 11] = ["name", "type", "properties", "key", "id", "live", "current", "hint", "item", "result", "results"];
+        let mut all: Vec<(String, Shape)> = Vec::new();
+        for entry in node.get("let").map(Node::entries).unwrap_or_default() {
+            let Some(shape) = self.reader.shape(&entry.value) else { continue };
+            let known: Vec<&str> = ANY.into_iter().chain(all.iter().map(|(n, _)| n.as_str())).collect();
+            self.within(&shape, &known);
+            if ANY.contains(&entry.key.as_str()) {
+                let detail = format!("`{}` means something already.", entry.key);
+                self.reader.error("binding::let", "A name is taken", entry.key_span, "here", detail);
+            }
+            all.push((entry.key.clone(), shape));
+        }
+        all
+    }
+
+    /// Variables that the expressions of a shape use must be there where it stands.
+    fn within(&mut self, shape: &Shape, known: &[&str]) {
+        let mut used = Vec::new();
+        shape.expressions(&mut Vec::new(), &mut |e, set| {
+            used.push((e.clone(), set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
+        });
+        used.iter().for_each(|(e, set)| self.variables(e, known, set));
+    }
+
     fn probe(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Probe> {
-        self.reader.map(node, &["tool", "arguments", "result", "success", "errors", "value"]);
-        let call = match node.get("tool") {
+        self.reader.map(node, &["tool", "arguments", "result", "success", "failure", "errors", "value"]);
+        let call = match node.get("tool").or(node.get("arguments")) {
             Some(_) => Some(self.call_of(node, errors, Effect::Read, &[])?),
             None => None,
         };
@@ -168,40 +219,55 @@ impl Parser<'_> {
     fn bound(&mut self, kind: ResourceType, node: &Node, outer: &[ErrorRule]) -> Option<TypeBinding> {
         self.reader.map(node, &TYPE);
         let errors = self.errors(node, outer);
+        let common = self.lets.len();
+        let mut own = self.lets(node);
+        self.lets.append(&mut own);
+        let lets: Lets = self.lets.as_slice().into();
         let read = self.reader.need(node, "read").and_then(|n| self.read(n, &errors));
         let find = node.get("find").and_then(|n| self.find(n, &errors));
         let mut limits = Limits::default();
-        let about = ["name", "type", "properties", "key", "id"];
+        let about = ["name", "type", "properties", "key", "id", "hint"];
         let create = self.verb(node, "create", &errors, &about, &mut limits);
-        let about = ["name", "type", "properties", "id", "live", "current"];
+        let about = ["name", "type", "properties", "id", "live", "current", "hint"];
         let update = self.verb(node, "update", &errors, &about, &mut limits);
-        let about = ["name", "type", "id", "live", "current"];
+        let about = ["name", "type", "id", "live", "current", "hint"];
         let delete = self.verb(node, "delete", &errors, &about, &mut limits);
         let also: Vec<String> = read.iter().flat_map(|r| r.also.iter().map(|a| a.name.clone())).collect();
         let object = self.reader.need(node, "object").and_then(|n| self.object(n, &also));
         let diagnose = self.diagnose(node, &errors);
         let def = self.definition(kind, node, limits);
+        self.lets.truncate(common);
         if let (Some(object), Some(def)) = (&object, &def) {
             self.members(node, object, def);
         }
-        Some(TypeBinding { def: def?, read: read?, find, create: create?, update: update?, delete: delete?, object: object?, diagnose })
+        Some(TypeBinding {
+            def: def?,
+            lets,
+            read: read?,
+            find,
+            create: create?,
+            update: update?,
+            delete: delete?,
+            object: object?,
+            diagnose,
+        })
     }
 
     fn read(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Read> {
-        self.reader.map(node, &["tool", "effect", "arguments", "when", "result", "success", "errors", "items", "only", "also"]);
-        let call = self.call_of(node, errors, Effect::Read, &["name", "id", "type"]);
+        self.reader.map(node, &["tool", "effect", "arguments", "when", "result", "success", "failure", "errors", "items", "only", "also"]);
+        let call = self.call_of(node, errors, Effect::Read, &["name", "id", "type", "hint"]);
         let items = self.reader.optional(node, "items", Style::Value);
         let only = self.reader.optional(node, "only", Style::Condition);
         if let Some(e) = &items {
-            self.variables(e, &["result", "text"], &[]);
+            self.variables(e, &["result", "text", "name", "id", "type", "hint"], &[]);
         }
         if let Some(e) = &only {
-            self.variables(e, &["result", "text", "item"], &[]);
+            self.variables(e, &["result", "text", "item", "name", "id", "type", "hint"], &[]);
         }
         let mut also = Vec::new();
         for part in node.get("also").map(Node::items).unwrap_or_default() {
-            self.reader.map(part, &["name", "tool", "arguments", "result", "success", "errors", "when"]);
-            let mut about = vec!["name", "id", "type", "item", "result"];
+            self.reader.map(part, &["name", "tool", "arguments", "result", "success", "failure", "errors", "when"]);
+            let mut about = vec!["name", "id", "type", "item", "result", "hint"];
             let seen: Vec<String> = also.iter().map(|a: &Also| a.name.clone()).collect();
             about.extend(seen.iter().map(String::as_str));
             let name = self.reader.need(part, "name").and_then(|n| self.reader.text(n));
@@ -213,25 +279,25 @@ impl Parser<'_> {
     }
 
     fn find(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Find> {
-        self.reader.map(node, &["tool", "arguments", "result", "success", "errors", "items", "only", "id"]);
-        let call = self.call_of(node, errors, Effect::Read, &["name", "type"]);
+        self.reader.map(node, &["tool", "arguments", "result", "success", "failure", "errors", "items", "only", "id"]);
+        let call = self.call_of(node, errors, Effect::Read, &["name", "type", "hint"]);
         let part = |this: &mut Self, key: &str, style: Style, about: &[&str]| {
             let found = this.reader.need(node, key).and_then(|n| this.reader.expression(n, style));
             found.inspect(|e| this.variables(e, about, &[]))
         };
         let items = part(self, "items", Style::Value, &["result", "text"]);
-        let only = part(self, "only", Style::Condition, &["item", "name", "type"]);
-        let id = part(self, "id", Style::Value, &["item", "name", "type"]);
+        let only = part(self, "only", Style::Condition, &["item", "name", "type", "hint"]);
+        let id = part(self, "id", Style::Value, &["item", "name", "type", "hint"]);
         Some(Find { call: call?, items: items?, only: only?, id: id? })
     }
 
     /// Variables that an expression uses must be there where it stands.
     fn variables(&mut self, expression: &Expression, known: &[&str], set: &[String]) {
         for name in expression.variables() {
-            if known.contains(&name.as_str()) || set.contains(&name) {
+            if known.contains(&name.as_str()) || set.contains(name) || self.lets.iter().any(|(l, _)| l == name) {
                 continue;
             }
-            let near = crate::domain::name::nearest(&name, known.iter().copied()).map(|n| format!("Did you mean `{n}`?"));
+            let near = crate::domain::name::nearest(name, known.iter().copied()).map(|n| format!("Did you mean `{n}`?"));
             let detail = format!("There is no `{name}` here. There is: {}.", known.join(", "));
             let problem = self.reader.error("binding::variable", "Unknown variable", expression.span(), "here", detail);
             if let Some(near) = near {

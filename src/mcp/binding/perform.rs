@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a call gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Performed {
     /// The result, as the binding reads it.
     pub result: Value,
@@ -48,7 +48,10 @@ impl BoundServer {
         let tools = self.tools().await?;
         let tool = tools.get(call.tool.as_str()).ok_or_else(|| self.not_sent(call.span, "the server no longer offers this tool"))?;
         check_arguments(tool, &arguments).map_err(|reason| self.not_sent(call.span, &reason))?;
-        let done = self.send(call, arguments, scope, control).await?;
+        let done = match self.insist(call, arguments, scope, control).await {
+            Err(no) => return Err(self.explained(call, scope, no).await),
+            Ok(done) => done,
+        };
         if let Some(wait) = &call.wait {
             return self.wait(call, wait, scope, &done, control).await.map(Some);
         }
@@ -59,6 +62,39 @@ impl BoundServer {
     pub(super) async fn ask(&self, call: &Call, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
         let done = self.perform(call, scope, control).await?;
         Ok(done.unwrap_or(Performed { result: Value::Null, text: String::new() }))
+    }
+
+    /// A no, with what a read says about it.
+    async fn explained(&self, call: &Call, scope: &Scope, no: CallError) -> CallError {
+        let (Some(explain), CallError::Refused { server, tool, class, message }) = (&call.explain, &no) else { return no };
+        if *class != explain.class {
+            return no;
+        }
+        // That it cannot be explained takes nothing from the no.
+        let Ok(seen) = Box::pin(self.ask(&explain.call, scope, &CallControl::read())).await else { return no };
+        let scope = scope.clone().with("result", seen.result).with("text", seen.text);
+        let more = explain.text.text(&scope).ok().flatten().map(|t| clean(t.trim(), 2000)).unwrap_or_default();
+        if more.is_empty() {
+            return no;
+        }
+        CallError::Refused { server: server.clone(), tool: tool.clone(), class: *class, message: format!("{message}; {more}") }
+    }
+
+    /// Asks again while the no is one that may pass.
+    async fn insist(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
+        let Some(retry) = call.retry else { return self.send(call, arguments, scope, control).await };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(retry.timeout);
+        loop {
+            match self.send(call, arguments.clone(), scope, control).await {
+                Err(CallError::Refused { class, .. }) if class == retry.class && tokio::time::Instant::now() < deadline => {}
+                other => return other,
+            }
+            tokio::select! {
+                // Every no so far was certain: nothing was done.
+                () = control.cancel.cancelled() => return self.send(call, arguments, scope, control).await,
+                () = tokio::time::sleep(Duration::from_secs(retry.interval)) => {}
+            }
+        }
     }
 
     async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
@@ -76,6 +112,14 @@ impl BoundServer {
             }
             Err(other) => return Err(other),
         };
+        if let Some(failure) = &call.failure {
+            let scope = Scope::default().maybe("result", reply.json()).with("text", reply.text.clone());
+            let words = failure.text(&scope).map_err(|w| self.lie(call, w.span, &w.reason))?.unwrap_or_default();
+            if !words.trim().is_empty() {
+                let (class, message) = classify(&call.errors, Refusal::Other, clean(words.trim(), 4000));
+                return Err(self.refuse(call, class, message));
+            }
+        }
         let result = match decode(&reply, &call.result) {
             Ok(result) => result,
             Err(undecoded) => return Err(self.undecoded(call, &reply, &undecoded)),

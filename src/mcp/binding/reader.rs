@@ -230,8 +230,13 @@ impl Reader<'_> {
                 let parts = node.get("$merge")?.items().iter().filter_map(|i| self.shape(i)).collect();
                 Some(Shape::Merge(parts, node.span))
             }
+            Some("$options") => {
+                self.map(node, &["$options"]);
+                let members = node.get("$options")?.entries();
+                Some(Shape::Options(members.iter().filter_map(|e| Some((e.key.clone(), self.shape(&e.value)?))).collect()))
+            }
             _ => {
-                self.map(node, &["$each", "$when", "$yaml", "$json", "$command", "$merge"]);
+                self.map(node, &["$each", "$when", "$yaml", "$json", "$command", "$options", "$merge"]);
                 None
             }
         }
@@ -246,7 +251,7 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, node: &Node) -> Option<Step> {
-        const KEYS: [&str; 6] = ["regex", "regex_all", "after", "path", "nested", "first_of"];
+        const KEYS: [&str; 7] = ["regex", "regex_all", "after", "path", "nested", "each", "first_of"];
         let kind = match &node.kind {
             Kind::Text(word) => match word.as_str() {
                 "json" => StepKind::Json,
@@ -275,6 +280,7 @@ impl Reader<'_> {
                     "after" => StepKind::After(self.regex(&entry.value)?),
                     "path" => StepKind::Path(self.text(&entry.value)?),
                     "nested" => StepKind::Nested(self.text(&entry.value)?),
+                    "each" => StepKind::Each(self.steps(&entry.value)),
                     "first_of" => StepKind::First(entry.value.items().iter().map(|i| self.steps(i)).collect()),
                     _ => return None,
                 }

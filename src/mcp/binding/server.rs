@@ -32,6 +32,8 @@ mod change;
 
 mod look;
 
+mod many;
+
 /// The longest piece of evidence that is kept, in characters.
 const MAX_EVIDENCE: usize = 4000;
 
@@ -149,10 +151,14 @@ impl ResourceServer for BoundServer {
         Ok(self.look(self.bound(&key.kind)?, key).await?.map(|seen| seen.live))
     }
 
+    async fn read_many(&self, keys: &[Key]) -> Vec<Result<Option<Live>, CallError>> {
+        self.look_many(keys).await
+    }
+
     async fn list(&self, kind: Option<&ResourceType>) -> Result<Vec<Live>, CallError> {
         let mut all = Vec::new();
         for (kind, bound) in self.binding.types.iter().filter(|(k, _)| kind.is_none_or(|wanted| *k == wanted)) {
-            let nameless = Scope::default().with("type", kind.as_str());
+            let nameless = Scope::of(&bound.lets).with("type", kind.as_str());
             if bound.find.is_some() {
                 let ids = self.find(bound, None, kind).await?;
                 let reads = stream::iter(ids)
@@ -160,7 +166,7 @@ impl ResourceServer for BoundServer {
                         // The name is what is to be learnt; the id says which one.
                         let name = ResourceName::new("any")
                             .map_err(|e| CallError::NotSent { server: self.name().clone(), reason: e.to_string() })?;
-                        self.look(bound, &Key { kind: kind.clone(), name, id: Some(id) }).await
+                        self.look(bound, &Key::named(kind, &name).id(id)).await
                     })
                     .buffered(8)
                     .collect::<Vec<_>>()
@@ -170,7 +176,7 @@ impl ResourceServer for BoundServer {
                 }
             } else if bound.read.items.is_some() {
                 let done = self.ask(&bound.read.call, &nameless, &CallControl::read()).await?;
-                for item in self.items(bound, &done)? {
+                for item in self.items(bound, &nameless, &done)? {
                     all.push(self.live(bound, &nameless.clone().with("item", item))?);
                 }
             }
@@ -180,7 +186,7 @@ impl ResourceServer for BoundServer {
 
     fn known_id(&self, kind: &ResourceType, name: &ResourceName, properties: &Properties) -> Option<String> {
         let bound = self.binding.types.get(kind)?;
-        let scope = Self::scope(&Key { kind: kind.clone(), name: name.clone(), id: None }).with("properties", sent(&bound.def, properties));
+        let scope = Self::scope(bound, &Key::named(kind, name).hints(properties)).with("properties", sent(&bound.def, properties));
         // What still holds a reference is not known yet.
         bound.create.known_id(&scope).filter(|id| !id.is_empty() && !id.contains("${"))
     }
@@ -194,8 +200,8 @@ impl ResourceServer for BoundServer {
         control: &CallControl,
     ) -> Result<Live, CallError> {
         let bound = self.bound(kind)?;
-        let nothing_known = Key { kind: kind.clone(), name: name.clone(), id: None };
-        let scope = Self::scope(&nothing_known).with("properties", sent(&bound.def, properties)).with("key", key);
+        let nothing_known = Key::named(kind, name).hints(properties);
+        let scope = Self::scope(bound, &nothing_known).with("properties", sent(&bound.def, properties)).with("key", key);
         let mut wanted = Key { id: bound.create.known_id(&scope), ..nothing_known };
         // Many servers make a second one without a word, or leave a half-made one behind a refusal.
         if !bound.def.many_per_name
@@ -227,7 +233,7 @@ impl ResourceServer for BoundServer {
             return Err(self.refuse(call, Refusal::NotFound, format!("there is no `{}` called `{}`", key.kind, key.name)));
         };
         let key = Key { id: Some(there.live.id.clone()), ..key.clone() };
-        let scope = Self::scope(&key)
+        let scope = Self::scope(bound, &key)
             .with("properties", sent(&bound.def, properties))
             .with("current", there.live.properties)
             .with("live", there.item);
@@ -242,7 +248,7 @@ impl ResourceServer for BoundServer {
             return Err(self.refuse(call, Refusal::NotFound, format!("there is no `{}` called `{}`", key.kind, key.name)));
         };
         let key = Key { id: Some(there.live.id.clone()), ..key.clone() };
-        let scope = Self::scope(&key).with("current", there.live.properties).with("live", there.item);
+        let scope = Self::scope(bound, &key).with("current", there.live.properties).with("live", there.item);
         self.carry_out(&bound.delete, &key.kind, scope, control).await.map(drop)
     }
 
@@ -262,7 +268,7 @@ impl ResourceServer for BoundServer {
         let bound = self.bound(&key.kind)?;
         let Some(there) = self.look(bound, key).await? else { return Ok(Vec::new()) };
         let key = Key { id: Some(there.live.id.clone()), ..key.clone() };
-        let scope = Self::scope(&key).with("current", there.live.properties).with("live", there.item);
+        let scope = Self::scope(bound, &key).with("current", there.live.properties).with("live", there.item);
         let mut all = Vec::new();
         for diagnose in &bound.diagnose {
             let wrong = |w: Wrong| self.lie(&diagnose.call, w.span, &w.reason);

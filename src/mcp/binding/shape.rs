@@ -36,6 +36,8 @@ pub enum Shape {
     Json(Box<Shape>),
     /// `$command`: the words as one command line.
     Command(Box<Shape>),
+    /// `$options`: words of a command line, `--name value` for each member that comes to something.
+    Options(Vec<(String, Shape)>),
     /// `$merge`: several maps in one, later ones over earlier ones.
     Merge(Vec<Shape>, Span),
 }
@@ -89,6 +91,15 @@ impl Shape {
             },
             Shape::Json(inner) => inner.value(scope)?.map(|v| Value::String(v.to_string())),
             Shape::Command(inner) => inner.value(scope)?.map(|v| Value::String(command(&v))),
+            Shape::Options(members) => {
+                let mut words = Vec::new();
+                for (name, shape) in members {
+                    if let Some(value) = shape.value(scope)? {
+                        option(name, value, &mut words);
+                    }
+                }
+                Some(Value::Array(words))
+            }
             Shape::Merge(parts, span) => {
                 let mut all = Map::new();
                 for part in parts {
@@ -109,7 +120,7 @@ impl Shape {
             Shape::Constant(_) => {}
             Shape::Expression(e) => visit(e, set),
             Shape::List(items) | Shape::Merge(items, _) => items.iter().for_each(|i| i.expressions(set, visit)),
-            Shape::Map(members) => members.iter().for_each(|(_, s)| s.expressions(set, visit)),
+            Shape::Map(members) | Shape::Options(members) => members.iter().for_each(|(_, s)| s.expressions(set, visit)),
             Shape::Each(each) => {
                 visit(&each.over, set);
                 set.push(&each.variable);
@@ -124,6 +135,24 @@ impl Shape {
             }
             Shape::Yaml(inner, _) | Shape::Json(inner) | Shape::Command(inner) => inner.expressions(set, visit),
         }
+    }
+}
+
+/// The words of one option. True is the option alone, false is `--no-name`, an empty list is none at all.
+fn option(name: &str, value: Value, words: &mut Vec<Value>) {
+    let one = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    match value {
+        Value::Null => {}
+        Value::Bool(true) => words.push(format!("--{name}").into()),
+        Value::Bool(false) => words.push(format!("--no-{name}").into()),
+        Value::Array(items) if items.is_empty() => {}
+        Value::Array(items) => {
+            words.push(format!("--{name}").into());
+            words.extend(items.iter().map(|v| one(v).into()));
+        }
+        // A value that begins like an option would be taken for one.
+        other if one(&other).starts_with('-') => words.push(format!("--{name}={}", one(&other)).into()),
+        other => words.extend([format!("--{name}").into(), one(&other).into()]),
     }
 }
 
@@ -151,5 +180,23 @@ impl Each {
             }
         }
         Ok(Some(if self.key.is_some() { Value::Object(map) } else { Value::Array(list) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn options_are_words_and_what_comes_to_nothing_is_none() {
+        let mut words = Vec::new();
+        let all = json!({"size": 3, "name": "it is", "open": true, "shut": false, "none": null, "empty": [], "ids": ["a", "b"], "password": "-x"});
+        for (name, value) in all.as_object().unwrap().clone() {
+            option(&name, value, &mut words);
+        }
+        let wanted = json!(["--size", "3", "--name", "it is", "--open", "--no-shut", "--ids", "a", "b", "--password=-x"]);
+        assert_eq!(Value::Array(words), wanted);
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     template::Span,
 };
 
+mod aws;
 mod files;
 
 mod kubectl;
@@ -57,7 +58,7 @@ fn named(text: &str) -> ResourceName {
 }
 
 fn key(of: &str, name: &str, id: Option<&str>) -> Key {
-    Key { kind: kind(of), name: named(name), id: id.map(str::to_owned) }
+    Key::named(&kind(of), &named(name)).id(id.map(str::to_owned))
 }
 
 fn properties(value: Value) -> Properties {
@@ -89,6 +90,17 @@ fn shipped_bindings_are_good() {
     let library = Library::load(&[]);
     assert!(library.problems().is_empty(), "{:#?}", library.problems());
     assert!(library.get("docker").is_some() && library.get("kubernetes").is_some());
+}
+
+#[test]
+fn shipped_bindings_fit_the_published_schema() {
+    let schema = value(include_str!("../../../docs/bindings.schema.json"));
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    for binding in Library::load(&[]).iter() {
+        let file = crate::yaml::parse(&binding.file, &binding.text).unwrap().to_json();
+        let problems: Vec<String> = validator.iter_errors(&file).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert_eq!(problems, Vec::<String>::new(), "{}", binding.file);
+    }
 }
 
 #[test]
@@ -245,6 +257,33 @@ async fn a_container_is_published_on_loopback_and_what_is_left_behind_is_seen() 
     assert_eq!(left.reason.as_deref(), Some("it was made and not started"));
 }
 
+#[tokio::test]
+async fn volumes_that_nobody_named_go_with_their_container() {
+    let (free, busy) = ("a".repeat(64), "b".repeat(64));
+    let mounts = json!([
+        {"Type": "bind", "Source": "/srv", "Destination": "/srv"}, {"Type": "volume", "Name": free, "Destination": "/var/www/html"},
+        {"Type": "volume", "Name": "content", "Destination": "/content"}, {"Type": "volume", "Name": busy, "Destination": "/tmp"},
+    ]);
+    let fake = fake(DOCKER_TOOLS, move |what, message| match what {
+        "list_containers" => {
+            let mut one: Value = serde_json::from_str(&reply(&sample(DOCKER_021, "run_container", "mcp-r")).text).unwrap();
+            one["mounts"] = mounts.clone();
+            vec![text(json!([one]).to_string())]
+        }
+        // One is used by another container as well, which does not matter.
+        "remove_volume" if arguments(message)["volume_name"] == "b".repeat(64) => {
+            vec![Do::Result(sample(DOCKER_021, "remove_volume", "wpdb"))]
+        }
+        "remove_volume" => vec![Do::Result(sample(DOCKER_021, "remove_volume", "mcpvol"))],
+        "remove_container" => vec![Do::Result(sample(DOCKER_021, "remove_container", "mcp-r"))],
+        _ => Vec::new(),
+    });
+    bound(&fake, "docker").delete(&key("container:run", "mcp-r", None), &CallControl::read()).await.unwrap();
+    let removed: Vec<String> =
+        fake.seen("remove_volume").iter().map(|m| arguments(m)["volume_name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(removed, [free, busy]);
+}
+
 fn kubernetes(answer: &'static str) -> Fake {
     let get = reply(&sample(KUBERNETES, "resources_get", "\"m1\"")).text;
     fake(KUBERNETES_TOOLS, move |what, message| match (what, answer) {
@@ -366,4 +405,31 @@ fn lint_finds_everything_at_its_place() {
     assert_eq!(codes, ["binding::tool-not-matched"]);
     assert_eq!(parse("mine", "mine.yaml", "a: [").unwrap_err()[0].code, "binding::syntax");
     assert_eq!(parse("mine", "mine.yaml", &format!("binding: other\n{SMALL}")).unwrap_err()[0].code, "binding::name");
+}
+
+#[tokio::test]
+async fn many_of_a_listed_type_cost_one_listing() {
+    let fake = docker("");
+    let bound = bound(&fake, "docker");
+    bound.create(&kind("network"), &named("net"), &Properties::new(), "k", &CallControl::read()).await.unwrap();
+    let before = fake.seen("list_networks").len();
+    let keys = [
+        key("network", "net", None),
+        key("network", "nothing", None),
+        key("network", "other-name", Some("44e3e09e5d56")),
+        key("network", "bridge", None),
+        key("container:run", "alone", None),
+    ];
+    let read: Vec<Option<String>> = bound.read_many(&keys).await.into_iter().map(|r| r.unwrap().map(|l| l.name)).collect();
+    let alone: Vec<Option<String>> = {
+        let mut all = Vec::new();
+        for key in &keys {
+            all.push(bound.read(key).await.unwrap().map(|l| l.name));
+        }
+        all
+    };
+    assert_eq!(read, alone, "all at once is the same as one after the other");
+    assert_eq!(read.iter().map(Option::as_deref).collect::<Vec<_>>()[..4], [Some("net"), None, Some("net"), Some("bridge")]);
+    let after = fake.seen("list_networks").len();
+    assert_eq!(after - before, 1 + 4, "one listing for all, and one for each that was read alone");
 }

@@ -269,5 +269,49 @@ async fn a_question_reaches_the_person_only_if_there_is_one() {
     c.call(&toolname("ask"), none(), Effect::Change, &within(2000, 5000)).await.unwrap();
     assert_eq!(fake.seen("response")[1]["result"]["action"], "decline");
     let hello = &fake.seen("initialize")[1]["params"];
-    assert_eq!((&hello["capabilities"], &hello["protocolVersion"]), (&json!({}), &json!("2025-11-25")));
+    assert_eq!((hello["capabilities"].get("elicitation"), &hello["protocolVersion"]), (None, &json!("2025-11-25")));
+}
+
+struct Visitor(Answer);
+
+#[async_trait]
+impl Ask for Visitor {
+    async fn ask(&self, question: Question) -> Answer {
+        let Wanted::Url(page) = question.wanted else { panic!("no page") };
+        assert_eq!((page.host.as_str(), page.warnings.len()), ("accounts.example", 0));
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_needs_a_page_first_is_refused_and_not_made_again() {
+    let pages =
+        json!({"elicitations": [{"mode": "url", "elicitationId": "e1", "url": "https://accounts.example/link", "message": "Link it"}]});
+    let error = json!({"code": -32042, "message": "more is needed", "data": pages});
+    let fake = Fake::new(move |what, _| match what {
+        "link" => vec![Do::Raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":$ID,\"error\":{error}}}"))],
+        _ => vec![],
+    });
+    let someone = |answer| ConnectOptions { ask: Some(Arc::new(Visitor(answer)) as Arc<dyn Ask>), ..ConnectOptions::default() };
+    for (options, words) in [
+        (ConnectOptions::default(), "nobody here does that"),
+        (someone(Answer::Decline), "you said no"),
+        (someone(Answer::Accept(none())), "do the same again"),
+    ] {
+        let e = fake.connection(options).call(&toolname("link"), none(), Effect::Change, &within(2000, 2000)).await.unwrap_err();
+        assert!(matches!(&e, CallError::Refused { class: Refusal::Denied, message, .. } if message.contains(words)), "{e:?}");
+    }
+    assert_eq!(fake.seen("link").len(), 3, "one each");
+}
+
+#[test]
+fn a_page_is_looked_at_before_it_is_shown() {
+    let warnings = |url: &str| crate::mcp::Page::parse(url).map(|p| p.warnings.len());
+    assert_eq!(warnings("https://accounts.example/x?y=z"), Some(0));
+    assert_eq!(warnings("http://localhost:3000/x"), Some(0));
+    assert_eq!(warnings("https://p\u{430}ypal.example/"), Some(1), "a letter of another script");
+    assert_eq!(warnings("http://192.0.2.7/"), Some(2), "bare and not encrypted");
+    for bad in ["file:///etc/passwd", "javascript:alert(1)", "https://bank.example@evil.example/", "not a page", ""] {
+        assert_eq!(warnings(bad), None, "{bad}");
+    }
 }

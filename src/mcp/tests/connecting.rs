@@ -156,7 +156,7 @@ fn modern(ask: Option<Arc<dyn Ask>>) -> Arc<Connection> {
     Connection::new(
         server("modern"),
         Endpoint::Local(Arc::new(factory)),
-        ConnectOptions { timeout: Duration::from_secs(5), ask, guard: None },
+        ConnectOptions { timeout: Duration::from_secs(5), ask, ..ConnectOptions::default() },
     )
 }
 
@@ -175,7 +175,7 @@ async fn the_new_era_is_found_asked_and_watched() {
 }
 
 fn http(url: &str) -> Arc<Connection> {
-    let spec = HttpSpec { url: url.to_owned(), headers: Default::default(), bearer: Some("t0ken".to_owned().into()) };
+    let spec = HttpSpec { url: url.to_owned(), headers: Default::default(), bearer: Some("t0ken".to_owned().into()), auth: None };
     Connection::new(server("far"), Endpoint::Http(spec), quick(3000))
 }
 
@@ -186,7 +186,8 @@ async fn http_that_wants_authorization_or_is_not_there() {
     wiremock::Mock::given(wiremock::matchers::any()).respond_with(no).mount(&mock).await;
     let e = http(&format!("{}/mcp?key=s3cret", mock.uri())).connect().await.unwrap_err();
     let ConnectError::Auth { challenge, url, .. } = &e else { panic!("{e:?}") };
-    assert_eq!((challenge.as_deref(), url.ends_with("/mcp")), (Some("Bearer realm=\"x\""), true));
+    let header = challenge.as_ref().map(|c| c.header.as_str());
+    assert_eq!((header, url.ends_with("/mcp")), (Some("Bearer realm=\"x\""), true));
     let sent = &mock.received_requests().await.unwrap()[0];
     assert_eq!(sent.headers["authorization"], "Bearer t0ken");
 

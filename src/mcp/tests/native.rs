@@ -29,7 +29,7 @@ fn named(name: &str) -> ResourceName {
 }
 
 fn key(id: Option<&str>) -> Key {
-    Key { kind: kind(), name: named("app"), id: id.map(str::to_owned) }
+    Key::named(&kind(), &named("app")).id(id.map(str::to_owned))
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::{
     },
     mcp::Live,
     plan::{Lookup, refresh::LookedUp},
-    template::link::{Match, resolve_address},
+    template::link::{Match, is_here},
 };
 
 impl Builder<'_> {
@@ -51,8 +51,10 @@ impl Builder<'_> {
             // Variables were put in when the template was read; one that is left was reported there.
             return Ok(Known::Later(reference.clone()));
         };
-        let declared = match (scope, resolve_address(self.inputs.template, address)) {
-            (crate::domain::Scope::Here, Match::Declared(a)) => Some(a),
+        // A deployment may say its own name.
+        let here = is_here(self.inputs.template, scope);
+        let declared = match self.declared.resolve(address) {
+            Match::Declared(a) if here => Some(a),
             _ => None,
         };
         let declared =

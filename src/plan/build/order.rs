@@ -8,7 +8,6 @@ use crate::{
     domain::{Action, Address, graph::Graph},
     mcp::Types,
     plan::{FORMAT, Plan, Step, Undo},
-    template::link::dependencies,
 };
 
 impl Builder<'_> {
@@ -61,6 +60,7 @@ impl Builder<'_> {
             reads: self.reads.into_values().collect(),
             kept,
             settled: self.inputs.settled,
+            refreshed: self.refreshed,
             drift: self.drift,
             recipe: self.inputs.recipe,
             outputs: self.inputs.template.outputs.clone(),
@@ -90,7 +90,7 @@ impl Builder<'_> {
                 }
             }
         }
-        for (address, needs) in &dependencies(self.inputs.template) {
+        for (address, needs) in &self.needs {
             let Some(&mine) = main.get(address) else { continue };
             for need in needs {
                 let Some(&theirs) = main.get(need) else { continue };
@@ -101,6 +101,10 @@ impl Builder<'_> {
                 }
             }
         }
+        let mut users: BTreeMap<&Address, Vec<&Address>> = BTreeMap::new();
+        for (user, record) in self.recorded.iter().filter(|_| !delete.is_empty()) {
+            record.depends_on.iter().for_each(|used| users.entry(used).or_default().push(user));
+        }
         for (address, &gone) in &delete {
             let replaced = main.get(address);
             match replaced {
@@ -109,10 +113,7 @@ impl Builder<'_> {
                 None => {}
             }
             // Whoever used it goes (or lets go of it) first.
-            for (dependent, record) in &self.recorded {
-                if !record.depends_on.contains(address) {
-                    continue;
-                }
+            for dependent in users.get(*address).into_iter().flatten() {
                 if let Some(&theirs) = delete.get(dependent) {
                     order.edge(&theirs, &gone);
                 } else if let Some(&theirs) = main.get(dependent)

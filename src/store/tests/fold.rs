@@ -182,6 +182,17 @@ fn each_way_a_step_can_end() {
 }
 
 #[test]
+fn what_a_refresh_saw_takes_the_place_of_the_record_and_brings_nothing_back() {
+    let seen = |n, name: &str, v| entry(n, EntryBody::Refreshed { resource: Box::new(record(name, v)) });
+    let created = || vec![began(1, "a", Action::Create), ended(2, 1, "a", Action::Create, Outcome::Done, Some(record("a", 1)))];
+    let with = |more: Vec<Entry>| picture(&created().into_iter().chain(more).collect::<Vec<_>>());
+    assert_eq!(with(vec![seen(3, "a", 2)]), (vec![("a".to_owned(), 2)], vec![]));
+    assert_eq!(with(vec![seen(3, "b", 2)]), (vec![("a".to_owned(), 1)], vec![]), "one that is not recorded");
+    let gone = vec![began(3, "a", Action::Delete), ended(4, 3, "a", Action::Delete, Outcome::Done, None), seen(5, "a", 2)];
+    assert_eq!(with(gone), (vec![], vec![]));
+}
+
+#[test]
 fn a_run_without_a_template_keeps_the_last_one() {
     let mut refresh = header("r2", 1);
     refresh.kind = RunKind::Refresh;

@@ -232,3 +232,21 @@ async fn the_last_session_is_the_one_saved_last() {
     }
     assert_eq!(store.session("a").await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_sighting_is_no_record_and_counts_only_beside_its_snapshot() {
+    let bed = Bed::new();
+    let store = bed.open().await;
+    deploy(&store, "r1", 0, &["a", "b"]).await;
+    let before = (store.verify().await.unwrap(), store.latest(&shop()).await.unwrap());
+    store.put_sightings(&shop(), 1, "drift", &[(at("a"), json!({"gone": true})), (at("b"), json!({"gone": false}))]).await.unwrap();
+    bed.pass(60);
+    store.put_sightings(&shop(), 1, "watch", &[(at("b"), json!({"gone": true}))]).await.unwrap();
+    let seen = store.sightings(&shop(), 1).await.unwrap();
+    assert_eq!(
+        seen.iter().map(|s| (&s.address, s.seen_by.as_str(), &s.drift)).collect::<Vec<_>>(),
+        [(&at("b"), "watch", &json!({"gone": true}))]
+    );
+    assert_eq!(store.sightings(&shop(), 2).await.unwrap(), []);
+    assert_eq!((store.verify().await.unwrap(), store.latest(&shop()).await.unwrap()), before);
+}

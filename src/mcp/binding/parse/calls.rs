@@ -9,12 +9,28 @@ use crate::{
     domain::{ToolName, schema::Limits},
     mcp::{
         Effect, Refusal,
-        binding::{Call, ErrorRule, Shape, Verb, Wait, reader::Style},
+        binding::{Call, ErrorRule, Explain, Expression, Retry, Shape, Verb, Wait, reader::Style},
     },
+    template::Span,
     yaml::Node,
 };
 
-const CALL: [&str; 9] = ["tool", "effect", "arguments", "when", "result", "success", "errors", "wait", "missing"];
+const CALL: [&str; 14] = [
+    "tool",
+    "effect",
+    "arguments",
+    "when",
+    "each",
+    "ignore",
+    "result",
+    "success",
+    "failure",
+    "errors",
+    "retry",
+    "explain",
+    "wait",
+    "missing",
+];
 
 impl Parser<'_> {
     pub(super) fn verb(
@@ -44,7 +60,7 @@ impl Parser<'_> {
             None => {
                 let keys: Vec<&str> = CALL.iter().copied().chain(["id"]).collect();
                 self.reader.map(node, &keys);
-                self.call_of(node, errors, Effect::Change, &known).map(|c| vec![c])
+                self.repeated(node, errors, &known).map(|c| vec![c])
             }
         };
         let id = self.reader.optional(node, "id", Style::Value);
@@ -57,15 +73,27 @@ impl Parser<'_> {
 
     pub(super) fn change(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
         self.reader.map(node, &CALL);
-        self.call_of(node, errors, Effect::Change, about)
+        self.repeated(node, errors, about)
+    }
+
+    /// A call of a verb, which may be made for each of several things, and of which some kinds of no may not matter.
+    fn repeated(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Call> {
+        let each = self.reader.optional(node, "each", Style::Value);
+        let mut known = about.to_vec();
+        if let Some(e) = &each {
+            self.variables(e, about, &[]);
+            known.push("each");
+        }
+        let ignore = node.get("ignore").map(Node::items).unwrap_or_default().iter().filter_map(|n| self.class(n)).collect();
+        self.call_of(node, errors, Effect::Change, &known).map(|call| Call { each, ignore, ..call })
     }
 
     pub(super) fn call_of(&mut self, node: &Node, errors: &[ErrorRule], default: Effect, about: &[&str]) -> Option<Call> {
-        let tool = self.reader.need(node, "tool")?;
-        let name = self.reader.text(tool)?;
-        let name = ToolName::new(name).map_err(|e| {
-            self.reader.error("binding::tool", "A tool has no good name", tool.span, "here", format!("{e}."));
-        });
+        let (name, span) = match (node.get("tool"), &self.usual.tool) {
+            (Some(tool), _) => self.tool(tool)?,
+            (None, Some((name, _))) => (name.clone(), node.span),
+            (None, None) => self.reader.need(node, "tool").and_then(|n| self.tool(n))?,
+        };
         let effect = match self.reader.optional_text(node, "effect").as_deref() {
             None => default,
             Some("read") => Effect::Read,
@@ -79,31 +107,79 @@ impl Parser<'_> {
         };
         let arguments = node.get("arguments").map_or(Some(Shape::nothing()), |n| self.reader.shape(n));
         if let Some(shape) = &arguments {
-            let mut used = Vec::new();
-            shape.expressions(&mut Vec::new(), &mut |e, set| {
-                used.push((e.clone(), set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()))
-            });
-            for (expression, set) in used {
-                self.variables(&expression, about, &set);
-            }
+            self.within(shape, about);
         }
         let when = self.reader.optional(node, "when", Style::Condition);
         if let Some(e) = &when {
             self.variables(e, about, &[]);
         }
-        let result = node.get("result").map(|n| self.reader.steps(n)).unwrap_or_default();
+        let result = node.get("result").map_or_else(|| self.usual.result.clone(), |n| self.reader.steps(n));
+        let failure = self.failure(node).or_else(|| self.usual.failure.clone());
         let success = self.reader.optional(node, "success", Style::Condition);
         if let Some(e) = &success {
             let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
             self.variables(e, &known, &[]);
         }
         let errors = self.errors(node, errors);
+        let retry = node.get("retry").and_then(|n| self.retry(n));
+        let explain = node.get("explain").and_then(|n| self.explain(n, &errors, about)).map(Box::new);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
-        Some(Call { tool: name.ok()?, effect, arguments: arguments?, when, result, success, errors, wait, span: tool.span })
+        let (each, ignore) = (None, Vec::new());
+        Some(Call {
+            tool: name,
+            effect,
+            arguments: arguments?,
+            when,
+            each,
+            ignore,
+            result,
+            failure,
+            success,
+            errors,
+            retry,
+            explain,
+            wait,
+            span,
+        })
+    }
+
+    pub(super) fn tool(&mut self, node: &Node) -> Option<(ToolName, Span)> {
+        let name = self.reader.text(node)?;
+        match ToolName::new(name) {
+            Ok(name) => Some((name, node.span)),
+            Err(e) => {
+                self.reader.error("binding::tool", "A tool has no good name", node.span, "here", format!("{e}."));
+                None
+            }
+        }
+    }
+
+    pub(super) fn failure(&mut self, node: &Node) -> Option<Expression> {
+        let failure = self.reader.optional(node, "failure", Style::Value);
+        failure.inspect(|e| self.variables(e, &["result", "text"], &[]))
+    }
+
+    fn explain(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Explain> {
+        self.reader.map(node, &["class", "tool", "arguments", "result", "failure", "text"]);
+        let class = self.reader.need(node, "class").and_then(|n| self.class(n));
+        let call = self.call_of(node, errors, Effect::Read, about);
+        let text = self.reader.need(node, "text").and_then(|n| self.reader.expression(n, Style::Value));
+        if let Some(e) = &text {
+            let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
+            self.variables(e, &known, &[]);
+        }
+        Some(Explain { class: class?, call: call?, text: text? })
+    }
+
+    fn retry(&mut self, node: &Node) -> Option<Retry> {
+        self.reader.map(node, &["class", "interval", "timeout"]);
+        let class = self.reader.need(node, "class").and_then(|n| self.class(n));
+        let (interval, timeout) = (self.reader.number(node, "interval", 2).max(1), self.reader.number(node, "timeout", 30));
+        Some(Retry { class: class?, interval, timeout })
     }
 
     pub(super) fn wait(&mut self, node: &Node, errors: &[ErrorRule], about: &[&str]) -> Option<Wait> {
-        self.reader.map(node, &["tool", "arguments", "result", "success", "errors", "until", "fail_if", "interval", "timeout"]);
+        self.reader.map(node, &["tool", "arguments", "result", "success", "failure", "errors", "until", "fail_if", "interval", "timeout"]);
         let mut known = about.to_vec();
         known.push("started");
         let call = self.call_of(node, errors, Effect::Read, &known);

@@ -44,7 +44,7 @@ impl Parser<'_> {
 
     pub(super) fn object(&mut self, node: &Node, also: &[String]) -> Option<ObjectMap> {
         self.reader.map(node, &OBJECT);
-        let mut about = vec!["item", "result", "name", "id", "type"];
+        let mut about = vec!["item", "result", "name", "id", "type", "hint"];
         about.extend(also.iter().map(String::as_str));
         let part = |this: &mut Self, key: &str, style: Style| {
             let made = this.reader.optional(node, key, style);
@@ -61,11 +61,7 @@ impl Parser<'_> {
             let mut all = Vec::new();
             for entry in node.get(key).map(Node::entries).unwrap_or_default() {
                 if let Some(shape) = self.reader.shape(&entry.value) {
-                    let mut used = Vec::new();
-                    shape.expressions(&mut Vec::new(), &mut |e, set| {
-                        used.push((e.clone(), set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()));
-                    });
-                    used.iter().for_each(|(e, set)| self.variables(e, &about, set));
+                    self.within(&shape, &about);
                     all.push((entry.key.clone(), shape));
                 }
             }
@@ -90,9 +86,9 @@ impl Parser<'_> {
     pub(super) fn diagnose(&mut self, node: &Node, errors: &[ErrorRule]) -> Vec<Diagnose> {
         let mut all = Vec::new();
         for part in node.get("diagnose").map(Node::items).unwrap_or_default() {
-            self.reader.map(part, &["source", "tool", "arguments", "result", "success", "errors", "text", "each", "when"]);
+            self.reader.map(part, &["source", "tool", "arguments", "result", "success", "failure", "errors", "text", "each", "when"]);
             let source = self.reader.need(part, "source").and_then(|n| self.reader.text(n));
-            let about = ["name", "id", "type", "live", "current", "each"];
+            let about = ["name", "id", "type", "live", "current", "each", "hint"];
             let each = self.reader.optional(part, "each", Style::Value);
             let call = self.call_of(part, errors, Effect::Read, &about);
             let text = self.reader.need(part, "text").and_then(|n| self.reader.expression(n, Style::Value));

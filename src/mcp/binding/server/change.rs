@@ -32,20 +32,36 @@ impl BoundServer {
         };
         let (mut results, mut changed) = (Vec::new(), false);
         for call in calls {
-            let done = self.perform(call, &scope, control).await.map_err(|error| match error {
-                // Something was done already, so it is not true that nothing was sent.
+            // Once something was done, it is not true that nothing was sent.
+            let told = |error: CallError| match error {
                 CallError::NotSent { reason, .. } if changed => self.unknown(call, &format!("an earlier call was carried out; {reason}")),
                 other => other,
-            })?;
-            if let Some(done) = done {
-                changed |= call.effect != Effect::Read;
-                results.push(done.result.clone());
-                scope = scope.with("results", results.clone()).with("result", done.result);
+            };
+            for round in self.rounds(call, &scope).map_err(told)? {
+                let done = match self.perform(call, &round, control).await {
+                    Err(CallError::Refused { class, .. }) if call.ignore.contains(&class) => None,
+                    Err(CallError::NotSent { reason, .. }) if changed => {
+                        return Err(self.unknown(call, &format!("an earlier call was carried out; {reason}")));
+                    }
+                    other => other?,
+                };
+                if let Some(done) = done {
+                    changed |= call.effect != Effect::Read;
+                    results.push(done.result.clone());
+                    scope = scope.with("results", results.clone()).with("result", done.result);
+                }
             }
         }
         let Some((id, last)) = id.as_ref().zip(calls.last()) else { return Ok(None) };
         let id = id.text(&scope).map_err(|w| self.unknown(last, &format!("{} ({})", w.reason, self.binding.place(w.span))))?;
         Ok(id.filter(|i| !i.is_empty()))
+    }
+
+    /// What is known at each repetition of a call; once for one that is not repeated.
+    fn rounds(&self, call: &Call, scope: &Scope) -> Result<Vec<Scope>, CallError> {
+        let Some(each) = &call.each else { return Ok(vec![scope.clone()]) };
+        let all = each.list(scope).map_err(|w| self.not_sent(w.span, &w.reason))?;
+        Ok(all.into_iter().map(|one| scope.clone().with("each", one)).collect())
     }
 
     /// Reads back what a change should have left.
@@ -80,8 +96,8 @@ impl Verb {
     /// The id of what a create will make, if the arguments alone say it.
     pub(in crate::mcp::binding) fn known_id(&self, scope: &Scope) -> Option<String> {
         let Verb::Calls { id: Some(id), .. } = self else { return None };
-        let variables = id.variables();
-        if variables.iter().any(|v| v == "result" || v == "results") { None } else { id.text(scope).ok().flatten() }
+        let told_later = ["result", "results"].iter().any(|r| scope.needs(id.variables(), r));
+        if told_later { None } else { id.text(scope).ok().flatten() }
     }
 }
 

@@ -34,8 +34,9 @@ pub(in crate::mcp::binding) struct Seen {
 }
 
 impl BoundServer {
-    pub(super) fn scope(key: &Key) -> Scope {
-        Scope::default().with("name", key.name.as_str()).with("type", key.kind.as_str()).maybe("id", key.id.clone())
+    pub(super) fn scope(bound: &TypeBinding, key: &Key) -> Scope {
+        let scope = Scope::of(&bound.lets).with("name", key.name.as_str()).with("type", key.kind.as_str());
+        scope.maybe("id", key.id.clone()).with("hint", key.hints.clone())
     }
 
     /// Finds one by id, or by name.
@@ -43,7 +44,7 @@ impl BoundServer {
         let found;
         let key = match (&key.id, &bound.find) {
             (None, Some(_)) => {
-                let mut ids = self.find(bound, Some(key.name.as_str()), &key.kind).await?;
+                let mut ids = self.find(bound, Some(key), &key.kind).await?;
                 match (ids.pop(), ids.is_empty()) {
                     (None, _) => return Ok(None),
                     (Some(id), true) => {
@@ -55,12 +56,24 @@ impl BoundServer {
             }
             _ => key,
         };
-        let scope = Self::scope(key);
+        let scope = Self::scope(bound, key);
         let done = match self.ask(&bound.read.call, &scope, &CallControl::read()).await {
             Err(e) if e.is_not_found() => return Ok(None),
             other => other?,
         };
-        let items = self.items(bound, &done)?;
+        let items = self.items(bound, &scope, &done)?;
+        self.pick(bound, key, items, &done).await
+    }
+
+    /// The one of several objects that is meant.
+    pub(super) async fn pick(
+        &self,
+        bound: &TypeBinding,
+        key: &Key,
+        items: Vec<Value>,
+        done: &Performed,
+    ) -> Result<Option<Seen>, CallError> {
+        let scope = Self::scope(bound, key);
         let listed = bound.read.items.is_some();
         let mut fitting = Vec::new();
         for item in items {
@@ -80,7 +93,7 @@ impl BoundServer {
         }
         match fitting.len() {
             0 => Ok(None),
-            1 => self.seen(bound, key, fitting.remove(0), &done).await.map(Some),
+            1 => self.seen(bound, key, fitting.remove(0), done).await.map(Some),
             n => Err(self.several(&bound.read.call, key, n)),
         }
     }
@@ -94,9 +107,12 @@ impl BoundServer {
     }
 
     /// The ids of those that have a name, or of all.
-    pub(super) async fn find(&self, bound: &TypeBinding, name: Option<&str>, kind: &ResourceType) -> Result<Vec<String>, CallError> {
+    pub(super) async fn find(&self, bound: &TypeBinding, key: Option<&Key>, kind: &ResourceType) -> Result<Vec<String>, CallError> {
         let Some(find) = &bound.find else { return Ok(Vec::new()) };
-        let scope = Scope::default().maybe("name", name).with("type", kind.as_str());
+        let scope = match key {
+            Some(key) => Self::scope(bound, key),
+            None => Scope::of(&bound.lets).with("type", kind.as_str()),
+        };
         let done = match self.ask(&find.call, &scope, &CallControl::read()).await {
             Err(e) if e.is_not_found() => return Ok(Vec::new()),
             other => other?,
@@ -113,9 +129,9 @@ impl BoundServer {
         Ok(ids)
     }
 
-    pub(super) fn items(&self, bound: &TypeBinding, done: &Performed) -> Result<Vec<Value>, CallError> {
+    pub(super) fn items(&self, bound: &TypeBinding, scope: &Scope, done: &Performed) -> Result<Vec<Value>, CallError> {
         let wrong = |w: Wrong| self.lie(&bound.read.call, w.span, &w.reason);
-        let scope = Scope::default().with("result", done.result.clone()).with("text", done.text.clone());
+        let scope = scope.clone().with("result", done.result.clone()).with("text", done.text.clone());
         let items = match &bound.read.items {
             Some(items) => items.list(&scope).map_err(wrong)?,
             None if done.result.is_null() => Vec::new(),
@@ -135,7 +151,7 @@ impl BoundServer {
     }
 
     /// A value without which an object means nothing.
-    fn need(&self, bound: &TypeBinding, expression: &Expression, scope: &Scope) -> Result<String, CallError> {
+    pub(super) fn need(&self, bound: &TypeBinding, expression: &Expression, scope: &Scope) -> Result<String, CallError> {
         let lie = |reason: &str| self.lie(&bound.read.call, expression.span(), reason);
         let text = expression.text(scope).map_err(|w| lie(&w.reason))?;
         text.filter(|t| !t.is_empty()).ok_or_else(|| lie("this comes to nothing for what the server answered"))
@@ -144,7 +160,8 @@ impl BoundServer {
     /// What an object means, with the further reads about it.
     async fn seen(&self, bound: &TypeBinding, key: &Key, item: Value, done: &Performed) -> Result<Seen, CallError> {
         let listed = bound.read.items.is_some();
-        let mut scope = Self::scope(key).with("item", item.clone()).with("result", if listed { Value::Null } else { done.result.clone() });
+        let mut scope =
+            Self::scope(bound, key).with("item", item.clone()).with("result", if listed { Value::Null } else { done.result.clone() });
         for also in &bound.read.also {
             // What tells more is not needed to know that it is there.
             if let Ok(Some(more)) = self.perform(&also.call, &scope, &CallControl::read()).await {
