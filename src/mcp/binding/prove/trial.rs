@@ -250,7 +250,7 @@ impl<'a> Trial<'a> {
     }
 
     fn key(&self, id: Option<&str>) -> Key {
-        Key { kind: self.kind.clone(), name: self.scratch.name.clone(), id: id.map(str::to_owned) }
+        Key { kind: self.kind.clone(), name: self.scratch.name.clone(), id: id.map(str::to_owned), hints: self.now.clone() }
     }
 
     fn scope(&self) -> Scope {
@@ -393,7 +393,7 @@ impl<'a> Trial<'a> {
 
 /// Takes away what a trial left behind. The error says why it is still there.
 pub async fn clean_up(server: &BoundServer, left: &Left, patience: Duration) -> Result<(), String> {
-    let key = Key { kind: left.kind.clone(), name: left.name.clone(), id: left.id.clone() };
+    let key = Key { kind: left.kind.clone(), name: left.name.clone(), id: left.id.clone(), hints: Properties::new() };
     match server.delete(&key, &CallControl::read()).await {
         Ok(()) => {}
         Err(e) if e.is_not_found() => return Ok(()),
