@@ -68,6 +68,9 @@ impl Outcome {
 /// A type and the scratch object on which it is tried.
 type OnTrial = (ResourceType, Scratch);
 
+/// A type that is not tried, and why.
+type Skipped = (String, String);
+
 /// Tries a binding.
 pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
     if app.flags().read_only {
@@ -227,7 +230,7 @@ fn deletes(binding: &Binding, kind: &ResourceType) -> bool {
 }
 
 /// The types to try, each with its scratch object; and those that are not tried, with the reason.
-fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Result<(Vec<OnTrial>, Vec<(String, String)>), Failure> {
+fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Result<(Vec<OnTrial>, Vec<Skipped>), Failure> {
     let given: Properties = flow::pairs(&args.params)?.into_iter().collect();
     let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
     if let Some(unknown) = args.types.iter().find(|t| !binding.types.keys().any(|k| k.as_str() == t.as_str())) {

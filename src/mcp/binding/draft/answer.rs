@@ -40,7 +40,10 @@ pub fn answer(schema: &Value, noun: &[String], known: &[String]) -> Option<Answe
     found.into_iter().min_by_key(|(hits, named, a)| (std::cmp::Reverse(*hits), !*named, a.path.len())).map(|(_, _, a)| a)
 }
 
-fn search(schema: &Value, path: &mut Vec<String>, depth: usize, visit: &mut dyn FnMut(&[String], bool, &Map<String, Value>)) {
+/// Takes a way, whether a list stands there, and the members of what stands there.
+type Visit<'v> = dyn FnMut(&[String], bool, &Map<String, Value>) + 'v;
+
+fn search(schema: &Value, path: &mut Vec<String>, depth: usize, visit: &mut Visit<'_>) {
     if depth > MAX_DEPTH {
         return;
     }

@@ -171,7 +171,7 @@ fn fitted(result: Value, items: Option<String>, item: Value, wanted: &Wanted, pa
     let (mut properties, mut unseen) = (Vec::new(), Vec::new());
     for (property, sent) in wanted.sent.iter().filter(|(p, _)| !wanted.bound.def.is_sensitive(p)) {
         // What is a part of the id is known without looking.
-        let part = parts.iter().position(|p| sent.as_str() == Some(*p) || *p == sent.to_string());
+        let part = parts.iter().position(|p| alike(sent, &json!(p)));
         match (places(&item, sent, property).first(), part) {
             (Some(leaf), _) => {
                 let read = leaf.path.iter().try_fold(&item, |v, step| v.get(step).or_else(|| v.get(step.parse::<usize>().ok()?)));
@@ -230,7 +230,7 @@ pub(super) fn id_candidates(reply: &Reply, argument: &str, noun: &[String]) -> V
             let rank = match () {
                 () if bare(last) == bare(argument) => 0,
                 () if same(last, argument, noun) => 1,
-                () if ["id", "uuid", "uid", "arn", "url", "key"].iter().any(|e| ending(&e)) => 2,
+                () if ["id", "uuid", "uid", "arn", "url", "key"].iter().any(ending) => 2,
                 () => return,
             };
             all.push((rank * 10 + path.len(), text, way.steps.clone(), access_path("result", path.iter().map(String::as_str))));

@@ -29,8 +29,10 @@ impl Maker<'_> {
             return all.get(usize::from(second)).or(all.first()).cloned();
         }
         for key in ["const", "default"] {
-            if !schema[key].is_null() && !(second && key == "default") {
-                return Some(schema[key].clone());
+            match &schema[key] {
+                Value::Null => {}
+                _ if second && key == "default" => {}
+                value => return Some(value.clone()),
             }
         }
         if let Some(all) = schema["examples"].as_array().filter(|a| !a.is_empty()) {

@@ -335,7 +335,7 @@ async fn a_proven_file_works_for_the_engine() {
     let wanted = json!({"description": "d"}).as_object().unwrap().clone();
     let live = bound.create(&kind, &name, &wanted, "k", &CallControl::read()).await.unwrap();
     assert_eq!((live.name.as_str(), &live.properties["description"]), ("web", &json!("d")));
-    let key = Key { kind, name, id: Some(live.id) };
+    let key = Key { kind, name, id: Some(live.id), hints: Properties::new() };
     bound.delete(&key, &CallControl::read()).await.unwrap();
     assert_eq!(bound.read(&key).await.unwrap(), None);
     assert!(Library::load(&[]).get("x").is_none());

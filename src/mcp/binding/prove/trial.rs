@@ -41,7 +41,7 @@ enum Not {
     /// The server said no; the words, and whether it called the no an error.
     Refused { class: Refusal, words: String, reply: Option<Reply> },
     /// Nothing was sent.
-    NotSent(String),
+    Unsent(String),
     /// Nobody knows.
     Unknown(String),
     /// The person wants to stop.
@@ -132,7 +132,7 @@ impl<'a> Trial<'a> {
                     let words = clean_line(&words, 300);
                     self.fails(&["create"], format!("the server refused: {words} (other values: -p PROPERTY=VALUE)"));
                 }
-                Not::NotSent(reason) => self.fails(&[], format!("a call could not be sent: {}", clean_line(&reason, 400))),
+                Not::Unsent(reason) => self.fails(&[], format!("a call could not be sent: {}", clean_line(&reason, 400))),
                 Not::Unknown(reason) => self.fails(&[], format!("nobody knows what came of a call: {}", clean_line(&reason, 300))),
             }
         }
@@ -166,7 +166,7 @@ impl<'a> Trial<'a> {
         let words: Vec<String> = [
             verb(&bound.create, "create"),
             Some("read".to_owned()),
-            verb(&bound.update, "update").or_else(|| bound.def.limits.missing.get("update").is_none().then(|| "replace".to_owned())),
+            verb(&bound.update, "update").or_else(|| (!bound.def.limits.missing.contains_key("update")).then(|| "replace".to_owned())),
             verb(&bound.delete, "delete"),
         ]
         .into_iter()
@@ -197,7 +197,7 @@ impl<'a> Trial<'a> {
     }
 
     fn bound<'b>(&self, binding: &'b crate::mcp::binding::Binding) -> Result<&'b TypeBinding, Not> {
-        binding.types.get(&self.kind).ok_or_else(|| Not::NotSent(format!("the file has no type `{}` any more", self.kind)))
+        binding.types.get(&self.kind).ok_or_else(|| Not::Unsent(format!("the file has no type `{}` any more", self.kind)))
     }
 
     fn path<'p>(&'p self, rest: &[&'p str]) -> Vec<&'p str> {
@@ -250,7 +250,7 @@ impl<'a> Trial<'a> {
     }
 
     fn key(&self, id: Option<&str>) -> Key {
-        Key { id: id.map(str::to_owned), ..Key::named(&self.kind, &self.scratch.name) }
+        Key { kind: self.kind.clone(), name: self.scratch.name.clone(), id: id.map(str::to_owned), hints: self.now.clone() }
     }
 
     fn scope(&self) -> Scope {
@@ -270,7 +270,7 @@ impl<'a> Trial<'a> {
     /// One answer as it came; `None` if the call has a condition that does not hold.
     async fn raw(&self, call: &Call, scope: &Scope) -> Result<Option<Result<Reply, CallError>>, Not> {
         let broken =
-            |w: crate::mcp::binding::expression::Wrong| Not::NotSent(format!("{}: {}", self.server.binding().place(w.span), w.reason));
+            |w: crate::mcp::binding::expression::Wrong| Not::Unsent(format!("{}: {}", self.server.binding().place(w.span), w.reason));
         if let Some(when) = &call.when
             && !when.holds(scope).map_err(broken)?
         {
@@ -280,9 +280,9 @@ impl<'a> Trial<'a> {
             Some(Value::Object(map)) => map,
             _ => Properties::new(),
         };
-        let tools = self.server.tools().await.map_err(|e| Not::NotSent(e.message().to_owned()))?;
-        let tool = tools.get(call.tool.as_str()).ok_or_else(|| Not::NotSent(format!("the server offers no tool `{}`", call.tool)))?;
-        check_arguments(tool, &arguments).map_err(Not::NotSent)?;
+        let tools = self.server.tools().await.map_err(|e| Not::Unsent(e.message().to_owned()))?;
+        let tool = tools.get(call.tool.as_str()).ok_or_else(|| Not::Unsent(format!("the server offers no tool `{}`", call.tool)))?;
+        check_arguments(tool, &arguments).map_err(Not::Unsent)?;
         Ok(Some(self.connection.call(&call.tool, arguments, call.effect, &CallControl::read()).await))
     }
 
@@ -308,7 +308,7 @@ impl<'a> Trial<'a> {
             Which::Update => &bound.update,
             Which::Delete => &bound.delete,
         };
-        let Verb::Calls { calls, id } = verb else { return Err(Not::NotSent("the server cannot do this".to_owned())) };
+        let Verb::Calls { calls, id } = verb else { return Err(Not::Unsent("the server cannot do this".to_owned())) };
         let mut scope = self.scope();
         if which != Which::Delete {
             scope = scope.with("properties", sent(&bound.def, properties));
@@ -324,7 +324,7 @@ impl<'a> Trial<'a> {
                 return Err(Not::Stopped);
             }
             if which == Which::Create {
-                self.watch.there(&self.left()).map_err(Not::NotSent)?;
+                self.watch.there(&self.left()).map_err(Not::Unsent)?;
             }
             let Some(answer) = self.raw(call, &scope).await? else { continue };
             let reply = answer.as_ref().ok().cloned();
@@ -335,7 +335,7 @@ impl<'a> Trial<'a> {
                     last = reply;
                 }
                 Err(CallError::Refused { class, message, .. }) => return Err(Not::Refused { class, words: message, reply }),
-                Err(CallError::NotSent { reason, .. }) => return Err(Not::NotSent(reason)),
+                Err(CallError::NotSent { reason, .. }) => return Err(Not::Unsent(reason)),
                 Err(CallError::Unknown { reason, .. }) if reply.is_none() => return Err(Not::Unknown(reason)),
                 // It answered, and what the file expects of the answer is wrong.
                 Err(CallError::Unknown { .. }) => last = reply,
@@ -393,7 +393,7 @@ impl<'a> Trial<'a> {
 
 /// Takes away what a trial left behind. The error says why it is still there.
 pub async fn clean_up(server: &BoundServer, left: &Left, patience: Duration) -> Result<(), String> {
-    let key = Key { id: left.id.clone(), ..Key::named(&left.kind, &left.name) };
+    let key = Key { kind: left.kind.clone(), name: left.name.clone(), id: left.id.clone(), hints: Properties::new() };
     match server.delete(&key, &CallControl::read()).await {
         Ok(()) => {}
         Err(e) if e.is_not_found() => return Ok(()),

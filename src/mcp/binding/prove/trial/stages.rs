@@ -52,7 +52,7 @@ impl Trial<'_> {
             && self.is_it(id).await
         {
             self.id = Some(id.clone());
-            self.watch.there(&self.left()).map_err(Not::NotSent)?;
+            self.watch.there(&self.left()).map_err(Not::Unsent)?;
             let how = if before.is_some() { "the answer of create holds the id" } else { "the id is known before it is made" };
             self.holds(&["create"], how);
             return Ok(());
@@ -76,7 +76,7 @@ impl Trial<'_> {
                     continue;
                 }
                 self.id = Some(id);
-                self.watch.there(&self.left()).map_err(Not::NotSent)?;
+                self.watch.there(&self.left()).map_err(Not::Unsent)?;
                 let written = match &made {
                     Some(made) => template.replacen(made, &format!("{{{{ {expression} }}}}"), 1),
                     None => format!("{{{{ {expression} }}}}"),
@@ -129,7 +129,7 @@ impl Trial<'_> {
                     continue;
                 }
                 self.id = Some(id);
-                self.watch.there(&self.left()).map_err(Not::NotSent)?;
+                self.watch.there(&self.left()).map_err(Not::Unsent)?;
                 let created = done.reply.as_ref().and_then(|r| infer::id_place(r, self.id.as_deref().unwrap_or_default()));
                 let mut changes: Vec<(&[&str], Option<Value>)> = match &created {
                     Some((steps, at)) => {
@@ -357,7 +357,7 @@ impl Trial<'_> {
                 self.no_update(format!("the server refused the update: {}", clean_line(&words, 200)));
                 return Ok(());
             }
-            Err(Not::NotSent(why)) => {
+            Err(Not::Unsent(why)) => {
                 self.no_update(format!("the update cannot be sent: {}", clean_line(&why, 200)));
                 return Ok(());
             }
@@ -422,7 +422,7 @@ impl Trial<'_> {
                 self.holds(&["create"], format!("a second create is refused ({how}): {}", clean_line(&words, 120)));
                 return Ok(());
             }
-            Err(Not::NotSent(_)) => return Ok(()),
+            Err(Not::Unsent(_)) => return Ok(()),
             Err(stop) => return Err(stop),
         };
         if let Some(new) = again.id.filter(|n| *n != id) {
@@ -473,7 +473,7 @@ impl Trial<'_> {
     async fn remove_double(&mut self, double: String) -> Result<(), Not> {
         self.doubles.push(double.clone());
         let first = self.id.replace(double.clone());
-        self.watch.there(&self.left()).map_err(Not::NotSent)?;
+        self.watch.there(&self.left()).map_err(Not::Unsent)?;
         let gone = self.verb(Which::Delete, &Default::default()).await;
         let there = matches!(self.seen(Some(&double)).await, Ok(Some(_)));
         if gone.is_ok() && !there {
@@ -536,7 +536,7 @@ impl Trial<'_> {
                 self.rule(&words, Refusal::NotFound);
                 self.holds(&["delete"], "a second delete is refused");
             }
-            Err(Not::NotSent(_)) => {}
+            Err(Not::Unsent(_)) => {}
             Err(stop) => return Err(stop),
         }
         Ok(())
