@@ -41,7 +41,7 @@ mod runs;
 
 pub use browser::opener;
 pub use endpoint::world_folder;
-pub use parsers::ParserKind;
+pub use parsers::{LiveModel, ParserKind};
 pub use runs::{Others, Running};
 
 use endpoint::endpoint;
@@ -315,11 +315,6 @@ impl App {
     /// What the flags allow.
     pub fn flags(&self) -> &Allowed {
         &self.parts.allowed
-    }
-
-    /// How far the person wants to stop: 0, 1 or 2.
-    pub fn stop(&self) -> watch::Receiver<u8> {
-        self.parts.stop.clone()
     }
 
     /// Where events go.

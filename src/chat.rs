@@ -3,26 +3,33 @@
 //! The conversation remembers what a correction needs: earlier turns, and the frame of the plan or question that is open.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     app::App,
     diagnostic::{Diagnostic, Failure},
     domain::DeploymentName,
     event::{Event, RunSummary},
-    flow::{self, Decided, Draft, RunOptions, Wanted},
+    flow::{self, Draft, Wanted},
     inspect,
-    intent::{Facet, Frame, Intent, KnownDeployment, Provenance, Question, Role, Said, Target, Turn, Verb, World},
+    intent::{Facet, Frame, Intent, Question, Role, Target, Turn, Verb, World},
     review::{Level, Review},
-    store::{Gone, Snapshot},
+    store::Snapshot,
 };
 
 mod modify;
 
 mod open;
 
+mod road;
+
+mod world;
+
 #[cfg(test)]
 mod tests;
+
+use road::road;
+pub use road::{about, edited, reopen, take};
+pub use world::world;
 
 /// How many earlier turns are kept.
 const HISTORY: usize = 40;
@@ -167,53 +174,6 @@ fn say(text: impl Into<String>) -> Next {
     Next::Reply(Reply::Say { text: text.into() })
 }
 
-/// What the parsers may know: deployments with their parameters, and what was said.
-pub async fn world(app: &App, talk: &Conversation) -> Result<World, Failure> {
-    let mut deployments = Vec::new();
-    for one in app.store().deployments(Gone::Hidden).await? {
-        let Some(snapshot) = app.store().latest(&one.name).await? else { continue };
-        deployments.push(KnownDeployment {
-            name: one.name.to_string(),
-            pattern: snapshot.recipe.pattern.clone(),
-            params: nested(snapshot.recipe.parameters.as_object().cloned().unwrap_or_default()),
-            region: region(&snapshot),
-            status: if one.unsettled > 0 || one.interrupted { "degraded".into() } else { "running".into() },
-            resources: snapshot.resources.keys().map(ToString::to_string).collect(),
-        });
-    }
-    Ok(World { deployments, history: talk.history.clone(), pending: talk.pending.clone() })
-}
-
-/// Where a deployment is: its parameter, or the one region that its resources name.
-fn region(snapshot: &Snapshot) -> Option<String> {
-    let text = |v: Option<&Value>| v.and_then(Value::as_str).map(str::to_owned);
-    if let Some(said) = text(snapshot.recipe.parameters.get("region")).filter(|r| !r.is_empty()) {
-        return Some(said);
-    }
-    let mut all: Vec<String> = snapshot.resources.values().filter_map(|r| text(r.properties.get("region"))).collect();
-    all.sort();
-    all.dedup();
-    if all.len() == 1 { all.pop() } else { None }
-}
-
-/// `backup.schedule` becomes `backup: {schedule}`.
-fn nested(flat: serde_json::Map<String, Value>) -> serde_json::Map<String, Value> {
-    let mut out = serde_json::Map::new();
-    for (name, value) in flat {
-        match name.split_once('.') {
-            Some((object, member)) => {
-                if let Value::Object(map) = out.entry(object.to_owned()).or_insert_with(|| Value::Object(Default::default())) {
-                    map.insert(member.to_owned(), value);
-                }
-            }
-            None => {
-                out.insert(name, value);
-            }
-        }
-    }
-    out
-}
-
 /// From what was meant to what is wanted, or to an answer.
 async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
     if let Some(proposal) = talk.proposal.take() {
@@ -226,7 +186,7 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
     let frame = unasked(frame, &world(app, talk).await?);
     if frame.out_of_scope && frame.facet == Some(Facet::Help) {
         return Ok(say(
-            "Hello. Say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
+            "Whenever you are ready: say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
         ));
     }
     if frame.out_of_scope {
@@ -406,119 +366,4 @@ async fn impact(app: &App, frame: &Frame, text: &str) -> Result<Next, Failure> {
     let review = flow::plan(app, flow::nothing(&deployment, text.to_owned())).await?;
     app.human().show(&review, Level::Brief).await;
     Ok(say(format!("That is what destroying {deployment} would do. Nothing was changed, and nothing waits for approval.")))
-}
-
-/// The road: plan, review, approval, waves.
-async fn road(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Road, Failure> {
-    let mut wanted = wanted;
-    loop {
-        let review = flow::plan(app, wanted.clone()).await?;
-        talk.about = Some(review.plan.deployment.to_string());
-        if review.plan.is_empty() {
-            app.human().show(&review, Level::Brief).await;
-            talk.pending = None;
-            talk.close();
-            return Ok(Road::Ended(Reply::Say { text: format!("Nothing to do for {}.", review.plan.deployment) }));
-        }
-        talk.review = Some(Box::new(review.clone()));
-        talk.wanted = Some(Box::new(wanted.clone()));
-        let allowed = manner == Manner::Interactive || app.flags().yes;
-        if !allowed || app.flags().read_only {
-            app.human().show(&review, Level::Brief).await;
-            return Ok(Road::Ended(planned(&review)));
-        }
-        match flow::decide(app, &review).await? {
-            Decided::Approved(approved) => {
-                let summary = flow::apply(app, *approved, RunOptions::default()).await?;
-                talk.pending = None;
-                talk.close();
-                return Ok(Road::Ended(Reply::Applied { summary: Box::new(summary) }));
-            }
-            Decided::Declined => {
-                let text = format!(
-                    "Not applied; nothing was changed. The plan is still open: say what to change, `/apply` shows it again, `never mind` drops it. ({})",
-                    review.plan.short()
-                );
-                return Ok(Road::Ended(Reply::Say { text }));
-            }
-            Decided::Saved(file) => {
-                return Ok(Road::Ended(Reply::Say {
-                    text: format!("Saved to {file}; nothing was changed. Apply it with: swell apply {file}"),
-                }));
-            }
-            Decided::Said(words) => return Ok(Road::Said(words)),
-            Decided::Edit(pairs) => wanted = edited(app, talk, wanted, pairs).await?,
-        }
-    }
-}
-
-fn planned(review: &Review) -> Reply {
-    Reply::Planned { digest: review.digest.clone(), plan: review.plan.short(), deployment: review.plan.deployment.clone() }
-}
-
-/// `e name=value` in a review: the pattern is bound again. What does not fit is said, and the plan stays as it was.
-pub async fn edited(app: &App, talk: &mut Conversation, wanted: Wanted, pairs: Vec<(String, String)>) -> Result<Wanted, Failure> {
-    let (Some(pattern), Some(bound)) = (wanted.recipe.pattern.clone(), wanted.bound.clone()) else {
-        app.sink().emit(Event::Notice { text: "This plan came from a template file; change the file to change it.".into() });
-        return Ok(wanted);
-    };
-    let mut said = bound.said();
-    for (name, value) in &pairs {
-        let given = Said { value: flow::typed_value(value), provenance: Provenance::Given };
-        if let Some(frame) = &mut talk.pending {
-            frame.params.insert(name.clone(), given.clone());
-        }
-        said.insert(name.clone(), given);
-    }
-    let problems = match flow::from_pattern(app, &pattern, said, Some(bound.deployment.clone()), wanted.request.clone()).await {
-        Ok(Draft::Ready(next)) => return Ok(Wanted { parser: wanted.parser, ..*next }),
-        Ok(Draft::Ask(_, diagnostics)) => diagnostics,
-        Err(failure) => failure.0,
-    };
-    problems.into_iter().for_each(|d| app.sink().emit(Event::Warning { diagnostic: Box::new(d) }));
-    Ok(wanted)
-}
-
-/// A conversation about a plan that a command made.
-pub fn about(wanted: &Wanted) -> Conversation {
-    let frame = wanted.bound.as_ref().map(|bound| Frame {
-        intent: Some(Intent::Deploy),
-        verb: Some(Verb::Deploy),
-        pattern: wanted.recipe.pattern.clone(),
-        target: Target::One(wanted.template.name.to_string()),
-        params: bound.said(),
-        confidence: 1.0,
-        parser: "given".into(),
-        ..Frame::default()
-    });
-    Conversation { pending: frame, about: Some(wanted.template.name.to_string()), ..Conversation::default() }
-}
-
-/// Takes what a command wants down the road, as a turn of the conversation: afterwards its plan can be corrected in words.
-pub async fn take(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
-    talk.pending = about(&wanted).pending;
-    onwards(app, talk, wanted, manner).await
-}
-
-async fn onwards(app: &App, talk: &mut Conversation, wanted: Wanted, manner: Manner) -> Result<Vec<Reply>, Failure> {
-    match road(app, talk, wanted, manner).await? {
-        Road::Ended(reply) => {
-            remember(talk, &reply);
-            Ok(vec![reply])
-        }
-        Road::Said(words) => turn(app, talk, &words, manner).await,
-    }
-}
-
-/// Plans what is open once more, shows it and asks. A conversation that was resumed has its request, and makes the plan from that.
-pub async fn reopen(app: &App, talk: &mut Conversation, manner: Manner) -> Result<Vec<Reply>, Failure> {
-    if let Some(wanted) = talk.wanted.clone() {
-        return onwards(app, talk, *wanted, manner).await;
-    }
-    let Some(frame) = talk.pending.clone() else { return Ok(vec![Reply::Say { text: "No plan is open.".into() }]) };
-    let request = talk.history.iter().rev().find(|t| t.role == Role::User).map(|t| t.text.clone()).unwrap_or_default();
-    match act(app, talk, frame, &request).await? {
-        Next::Reply(reply) => Ok(vec![reply]),
-        Next::Plan(wanted) => onwards(app, talk, *wanted, manner).await,
-    }
 }

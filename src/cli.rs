@@ -13,7 +13,8 @@ pub use args::{
     ShowArgs, WaitArgs, WaitFor, WantedArgs, WatchArgs,
 };
 pub use groups::{
-    Again, BindingsCommand, EvalCommand, Form, PatternsCommand, RunbookCommand, SandboxCommand, SecretsCommand, ServersCommand,
+    Again, BindingsCommand, DraftArgs, EvalCommand, Form, PatternsCommand, ProveArgs, RunbookCommand, SandboxCommand, SecretsCommand,
+    ServersCommand,
 };
 
 /// Say what you want; Swell plans it over all your MCP servers, shows the plan, and rolls it out in waves.
@@ -162,10 +163,16 @@ pub enum Command {
 impl Command {
     /// Whether what it does goes on for a while, so that with `--json` it is a stream of events and not one document.
     pub fn goes_on(&self) -> bool {
-        match self {
-            Command::Apply(_) | Command::Destroy(_) | Command::Resume(_) | Command::Rollback(_) | Command::Undo(_) => true,
-            Command::Import(_) | Command::Watch(_) | Command::Runbook(RunbookCommand::Run { .. }) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Command::Apply(_)
+                | Command::Destroy(_)
+                | Command::Resume(_)
+                | Command::Rollback(_)
+                | Command::Undo(_)
+                | Command::Import(_)
+                | Command::Watch(_)
+                | Command::Runbook(RunbookCommand::Run { .. })
+        )
     }
 }

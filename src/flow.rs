@@ -281,7 +281,8 @@ pub async fn decide(app: &App, review: &Review) -> Result<Decided, Failure> {
     }
 }
 
-fn read_only() -> Failure {
+/// The refusal of a session that only reads.
+pub fn read_only() -> Failure {
     Failure::from(
         Diagnostic::error("approval::read-only", "This session only reads")
             .detail("`--read-only` is set, so nothing may be changed.")

@@ -97,6 +97,10 @@ pub mod watch;
 // Servers: list, discover, review, add.
 pub mod servers;
 
+// Bindings as an operator makes them: drafted, and proven.
+pub mod bindings;
+
+/// One turn of the conversation.
 // One turn of the conversation.
 pub mod chat;
 

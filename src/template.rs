@@ -30,7 +30,7 @@ mod variables;
 
 pub use check::{Found, KnownAddresses, check};
 pub use file::read_file;
-pub use link::{Declared, Match, Use, dependencies, graph, resolve_address, undeclared, uses};
+pub use link::{Declared, Match, Use, dependencies, graph, undeclared, uses};
 pub use parse::{Reading, parse, read};
 
 /// What we want: the desired picture of one deployment.

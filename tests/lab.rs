@@ -3,6 +3,7 @@
 mod aws;
 mod cluster;
 mod docker;
+mod draft;
 mod engine;
 mod kubernetes;
 mod opnsense;

@@ -24,6 +24,7 @@ mod repl {
 
 mod cli {
     mod apply;
+    mod bindings;
     mod commands;
     mod concurrency;
     mod eval;

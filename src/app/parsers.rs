@@ -14,6 +14,16 @@ use crate::{
     },
 };
 
+/// The configured model, without a parser around it.
+pub struct LiveModel {
+    /// The client.
+    pub llm: Arc<dyn Llm>,
+    /// What it is told.
+    pub prompts: Arc<Prompts>,
+    /// Its name, as the server knows it.
+    pub name: String,
+}
+
 /// Which parser was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParserKind {
@@ -59,8 +69,8 @@ impl App {
         *self.chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(parser);
     }
 
-    /// The configured model, without a parser around it: client, prompts, name.
-    pub fn live_model(&self) -> Result<(Arc<dyn Llm>, Arc<Prompts>, String), Failure> {
+    /// The configured model; an error if there is none.
+    pub fn live_model(&self) -> Result<LiveModel, Failure> {
         let Some(setting) = &self.config().model else { return Err(no_model()) };
         let config = ModelConfig {
             base_url: setting.base_url.clone(),
@@ -71,7 +81,7 @@ impl App {
         };
         let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
         let prompts = Prompts::load(&self.folders("prompts"))?;
-        Ok((Arc::new(llm), Arc::new(prompts), setting.model.clone()))
+        Ok(LiveModel { llm: Arc::new(llm), prompts: Arc::new(prompts), name: setting.model.clone() })
     }
 
     /// The parser that asks the configured model; none if no model is configured or its settings are bad (which is said).
@@ -80,7 +90,7 @@ impl App {
             if self.config().model.is_none() {
                 return Ok(None);
             }
-            let (llm, prompts, name) = self.live_model()?;
+            let LiveModel { llm, prompts, name } = self.live_model()?;
             Ok(Some(LlmParser::new(llm, prompts, name, self.catalog().entries())))
         };
         let made = self.model.get_or_init(|| {

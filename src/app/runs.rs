@@ -38,6 +38,11 @@ impl App {
         self.runs.load(Ordering::SeqCst) > 0
     }
 
+    /// How far the person wants to stop: 0, 1 or 2.
+    pub fn stop(&self) -> tokio::sync::watch::Receiver<u8> {
+        self.parts.stop.clone()
+    }
+
     /// Takes the lock of a deployment; says when it was taken over from a dead holder.
     pub async fn lock(&self, deployment: &DeploymentName, what: &str) -> Result<Lock, Failure> {
         let id = &self.parts.identity;

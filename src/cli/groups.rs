@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::RunArgs;
 
@@ -65,6 +65,41 @@ pub enum ServersCommand {
     },
 }
 
+/// What to draft.
+#[derive(Debug, Clone, Args)]
+pub struct DraftArgs {
+    /// The server.
+    pub server: String,
+    /// Write to this file, and not among the project's bindings.
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub overwrite: bool,
+    /// Draft though a binding fits the server already.
+    #[arg(long)]
+    pub even_if_bound: bool,
+}
+
+/// What to prove.
+#[derive(Debug, Clone, Args)]
+pub struct ProveArgs {
+    /// The binding.
+    pub binding: String,
+    /// The server to try it on, if several use it.
+    #[arg(long, value_name = "NAME")]
+    pub server: Option<String>,
+    /// Only this type; one that cannot be deleted is tried only when it is named.
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// The value of a property of the scratch object: `-p interface=igc3`.
+    #[arg(short = 'p', long = "param", value_name = "KEY=VALUE")]
+    pub params: Vec<String>,
+    /// Only take away what an interrupted trial left behind.
+    #[arg(long)]
+    pub clean: bool,
+}
+
 /// Commands about bindings.
 #[derive(Debug, Subcommand)]
 pub enum BindingsCommand {
@@ -80,6 +115,10 @@ pub enum BindingsCommand {
         /// The files; without one, all bindings that are loaded.
         files: Vec<PathBuf>,
     },
+    /// Propose a binding out of the tools that a server offers. Nothing is called.
+    Draft(DraftArgs),
+    /// Try a binding on a scratch object, and write into its file what holds.
+    Prove(ProveArgs),
 }
 
 /// Commands about patterns.

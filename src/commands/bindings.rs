@@ -6,13 +6,14 @@ use serde_json::json;
 use super::{DONE, Exit, Out};
 use crate::{
     app::App,
+    bindings::{self, DraftRequest, ProveRequest},
     cli::BindingsCommand,
     diagnostic::{Diagnostic, Failure},
     domain::name::nearest,
     event::Event,
     mcp::{
         Library, ResourceServer,
-        binding::{Binding, Verb, library, parse::parse},
+        binding::{Binding, Verb, library, parse::parse, prove::Level},
     },
     ui::lines::count,
 };
@@ -64,12 +65,77 @@ pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
             });
             Ok(DONE)
         }
+        BindingsCommand::Draft(args) => {
+            let request = DraftRequest {
+                server: args.server.clone(),
+                out: args.out.clone(),
+                overwrite: args.overwrite,
+                even_if_bound: args.even_if_bound,
+            };
+            let drafted = bindings::draft(app, &request).await?;
+            out.data(&drafted, || drafted_text(&drafted));
+            Ok(DONE)
+        }
+        BindingsCommand::Prove(args) => {
+            let request = ProveRequest {
+                binding: args.binding.clone(),
+                server: args.server.clone(),
+                types: args.types.clone(),
+                params: args.params.clone(),
+                clean: args.clean,
+            };
+            let outcome = bindings::prove(app, &request).await?;
+            out.data(&outcome, || outcome_text(&outcome));
+            Ok(outcome.exit())
+        }
         BindingsCommand::Lint { files } => {
             let checked = lint(app, files)?;
             out.data(&json!({ "checked": checked }), || format!("{}, nothing wrong\n", count(checked, "binding", "bindings")));
             Ok(DONE)
         }
     }
+}
+
+fn drafted_text(drafted: &bindings::Drafted) -> String {
+    let mut text = format!("drafted {}\n", drafted.file);
+    for kind in &drafted.types {
+        text.push_str(&format!("  {}{}\n", kind.kind, if kind.doubts.is_empty() { "" } else { "   not sure:" }));
+        kind.doubts.iter().for_each(|d| text.push_str(&format!("      {d}\n")));
+    }
+    for (tool, reason) in &drafted.left_out {
+        text.push_str(&format!("  no type from {tool}: {reason}\n"));
+    }
+    text.push_str("Nothing was called. Read the file");
+    match &drafted.next {
+        Some(next) => text.push_str(&format!(", then try it on a scratch object:\n\n    {next}\n")),
+        None => text.push_str(".\n"),
+    }
+    text
+}
+
+fn outcome_text(outcome: &bindings::Outcome) -> String {
+    let mut text = format!("{}\n", outcome.file);
+    for proof in &outcome.types {
+        text.push_str(&format!("{}: {}\n", proof.kind, if proof.usable { "usable" } else { "not usable" }));
+        for finding in &proof.findings {
+            let word = match finding.level {
+                Level::Holds => "holds  ",
+                Level::Written => "written",
+                Level::Fails => "FAILS  ",
+            };
+            text.push_str(&format!("  {word} line {:<4} {}\n", finding.line, finding.text));
+        }
+        for left in &proof.left {
+            let id = left.id.as_ref().map_or_else(String::new, |i| format!(" (id {i})"));
+            text.push_str(&format!("  LEFT    {} {}{id} stays on {}\n", left.kind, left.name, left.server));
+        }
+    }
+    outcome.skipped.iter().for_each(|(kind, why)| text.push_str(&format!("{kind}: not tried: {why}\n")));
+    text.push_str(if outcome.written { "The file was changed; what it says now holds.\n" } else { "The file is as it was.\n" });
+    if let Some(next) = &outcome.next {
+        text.push_str(&format!("Take away what is left:\n\n    {next}\n"));
+    }
+    text
 }
 
 /// All bindings, with the registered servers that they fit.

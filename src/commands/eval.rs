@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{DONE, Exit, Out};
 use crate::{
-    app::App,
+    app::{App, LiveModel},
     cli::{Again, EvalCommand, Form},
     diagnostic::{ExitClass, Failure},
     eval, flow,
@@ -114,7 +114,7 @@ fn form(reports: &[eval::Report], form: Form, width: usize) -> String {
 
 /// Asks the configured model about every case. What it says is kept without secrets, under the name of the model and the day.
 async fn record(app: &App, out: &Out, cases: &Path, into: &Path, mode: Again, repeats: u32) -> Exit {
-    let (llm, prompts, name) = app.live_model()?;
+    let LiveModel { llm, prompts, name } = app.live_model()?;
     let mode = match mode {
         Again::Once => Mode::Once,
         Again::New => Mode::NewEpisodes,

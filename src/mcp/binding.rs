@@ -17,6 +17,8 @@ pub mod any;
 
 pub mod decode;
 
+pub mod draft;
+
 pub mod expression;
 
 mod filters;
@@ -28,6 +30,8 @@ mod literal;
 pub mod parse;
 
 mod perform;
+
+pub mod prove;
 
 mod reader;
 
@@ -245,15 +249,6 @@ pub struct Read {
     pub only: Option<Expression>,
     /// Further reads, each of which adds a variable.
     pub also: Vec<Also>,
-}
-
-impl Read {
-    /// Whether it gives all there is, whichever one is asked for.
-    pub fn lists_all(&self) -> bool {
-        let mut asks = false;
-        self.call.arguments.expressions(&mut Vec::new(), &mut |_, _| asks = true);
-        self.items.is_some() && !asks
-    }
 }
 
 /// A further read about one object.

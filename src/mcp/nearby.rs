@@ -1,20 +1,20 @@
 //! MCP servers that say in the local network that they are there: DNS-SD over multicast, `_mcp._tcp`. Only ever asked when a person
 //! wants it, and nothing that is found is connected to. Everything that comes from there is untrusted.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
-#[cfg(feature = "mdns")]
 use mdns_sd::{ResolvedService, ServiceDaemon, ServiceEvent};
 
-#[cfg(feature = "mdns")]
 use crate::domain::text::clean_line;
 
 /// The kind of service.
-#[cfg(feature = "mdns")]
 const SERVICE: &str = "_mcp._tcp.local.";
 
 /// More than this in one network is a flood.
-#[cfg(feature = "mdns")]
 const MOST: usize = 200;
 
 /// One server that says that it is there.
@@ -33,10 +33,7 @@ pub struct Nearby {
 }
 
 /// Listens for a while. The error says why the network cannot be asked at all.
-#[cfg(feature = "mdns")]
 pub async fn browse(span: Duration) -> Result<Vec<Nearby>, String> {
-    use std::time::Instant;
-
     let daemon = ServiceDaemon::new().map_err(|e| clean_line(&e.to_string(), 300))?;
     let events = daemon.browse(SERVICE).map_err(|e| clean_line(&e.to_string(), 300))?;
     let mut found: BTreeMap<String, Nearby> = BTreeMap::new();
@@ -55,13 +52,6 @@ pub async fn browse(span: Duration) -> Result<Vec<Nearby>, String> {
     Ok(found.into_values().collect())
 }
 
-/// This build cannot listen.
-#[cfg(not(feature = "mdns"))]
-pub async fn browse(_: Duration) -> Result<Vec<Nearby>, String> {
-    Err("this swell was built without the feature `mdns`".to_owned())
-}
-
-#[cfg(feature = "mdns")]
 impl Nearby {
     fn of(service: &ResolvedService) -> Self {
         let mut addresses: Vec<IpAddr> = service.addresses.iter().map(mdns_sd::ScopedIp::to_ip_addr).collect();
@@ -76,9 +66,7 @@ impl Nearby {
             texts,
         }
     }
-}
 
-impl Nearby {
     fn text(&self, keys: &[&str]) -> Option<&str> {
         keys.iter().find_map(|k| self.texts.get(*k)).map(String::as_str).filter(|t| !t.is_empty())
     }
@@ -135,7 +123,6 @@ mod tests {
     }
 
     /// Another daemon of this machine advertises; where multicast does not work, the reason is printed.
-    #[cfg(feature = "mdns")]
     #[tokio::test]
     async fn what_is_advertised_is_found() {
         let name = format!("swell-test-{}", std::process::id());

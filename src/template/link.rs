@@ -53,11 +53,6 @@ impl<'t> Declared<'t> {
     }
 }
 
-/// Which declared resource an address means. For more than a few, make a [`Declared`] once.
-pub fn resolve_address(template: &Template, address: &Address) -> Match {
-    Declared::of(template).resolve(address)
-}
-
 /// A reference to a resource, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Use {
@@ -194,13 +189,13 @@ outputs: { lb: "${aws:elb:main.dns}" }
     #[test]
     fn a_type_may_be_shortened() {
         let template = template(APP);
-        let is = |text: &str| resolve_address(&template, &address(text));
+        let is = |text: &str| Declared::of(&template).resolve(&address(text));
         assert_eq!(is("docker:image:app"), Match::Declared(address("docker:image:build:app")));
         assert_eq!(is("docker:image:build:app"), Match::Declared(address("docker:image:build:app")));
         assert_eq!(is("docker:image:push:app"), Match::Undeclared);
         assert_eq!(is("docker:image:web"), Match::Undeclared);
         let two = self::template("resources: [{server: d, type: a:b, name: x}, {server: d, type: a:c, name: x}]");
-        assert_eq!(resolve_address(&two, &address("d:a:x")), Match::Ambiguous(vec![address("d:a:b:x"), address("d:a:c:x")]));
+        assert_eq!(Declared::of(&two).resolve(&address("d:a:x")), Match::Ambiguous(vec![address("d:a:b:x"), address("d:a:c:x")]));
     }
 
     #[test]

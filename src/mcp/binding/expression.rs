@@ -132,6 +132,11 @@ impl Expression {
         }
     }
 
+    /// What it was made of, without the braces around a single one.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Where it stands.
     pub fn span(&self) -> Span {
         self.span

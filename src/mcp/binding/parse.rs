@@ -254,7 +254,7 @@ impl Parser<'_> {
     }
 
     fn read(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Read> {
-        self.reader.map(node, &["tool", "arguments", "when", "result", "success", "failure", "errors", "items", "only", "also"]);
+        self.reader.map(node, &["tool", "effect", "arguments", "when", "result", "success", "failure", "errors", "items", "only", "also"]);
         let call = self.call_of(node, errors, Effect::Read, &["name", "id", "type", "hint"]);
         let items = self.reader.optional(node, "items", Style::Value);
         let only = self.reader.optional(node, "only", Style::Condition);

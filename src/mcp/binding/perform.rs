@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a call gave.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Performed {
     /// The result, as the binding reads it.
     pub result: Value,
@@ -98,7 +98,13 @@ impl BoundServer {
     }
 
     async fn send(&self, call: &Call, arguments: Properties, scope: &Scope, control: &CallControl) -> Result<Performed, CallError> {
-        let reply = match self.connection().call(&call.tool, arguments, call.effect, control).await {
+        let answer = self.connection().call(&call.tool, arguments, call.effect, control).await;
+        self.judge(call, scope, answer)
+    }
+
+    /// What an answer comes to, as the binding sees it.
+    pub(super) fn judge(&self, call: &Call, scope: &Scope, answer: Result<Reply, CallError>) -> Result<Performed, CallError> {
+        let reply = match answer {
             Ok(reply) => reply,
             Err(CallError::Refused { server, tool, class, message }) => {
                 let (class, message) = classify(&call.errors, class, message);

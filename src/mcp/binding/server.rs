@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use self::change::sent;
+pub(super) use self::change::sent;
 use super::{
     Binding, TypeBinding,
     expression::{Scope, Wrong},
@@ -175,7 +175,7 @@ impl ResourceServer for BoundServer {
                     all.extend(seen?.map(|s| s.live));
                 }
             } else if bound.read.items.is_some() {
-                let done = self.insist_on_list(bound, &nameless).await?;
+                let done = self.listing(bound, &nameless).await?;
                 for item in self.items(bound, &nameless, &done)? {
                     all.push(self.live(bound, &nameless.clone().with("item", item))?);
                 }

@@ -94,7 +94,7 @@ impl Verb {
     }
 
     /// The id of what a create will make, if the arguments alone say it.
-    pub(super) fn known_id(&self, scope: &Scope) -> Option<String> {
+    pub(in crate::mcp::binding) fn known_id(&self, scope: &Scope) -> Option<String> {
         let Verb::Calls { id: Some(id), .. } = self else { return None };
         let told_later = ["result", "results"].iter().any(|r| scope.needs(id.variables(), r));
         if told_later { None } else { id.text(scope).ok().flatten() }
@@ -102,7 +102,7 @@ impl Verb {
 }
 
 /// What is sent: what is wanted, without what cannot be set, with the defaults of the type.
-pub(super) fn sent(def: &TypeDef, properties: &Properties) -> Properties {
+pub(in crate::mcp::binding) fn sent(def: &TypeDef, properties: &Properties) -> Properties {
     let left_out = |name: &String| def.limits.refused.contains_key(name) || def.limits.without.contains_key(name);
     let mut all: Properties =
         properties.iter().filter(|(n, v)| !v.is_null() && !left_out(n)).map(|(n, v)| (n.clone(), v.clone())).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::BoundServer;
+use super::{BoundServer, many::gives_all};
 use crate::{
     domain::{
         Properties, ResourceType,
@@ -34,18 +34,18 @@ const LISTINGS: u32 = 4;
 const LISTING_PAUSE: Duration = Duration::from_millis(150);
 
 /// An object: what it means, and what it was read from.
-pub(super) struct Seen {
-    pub(super) live: Live,
-    pub(super) item: Value,
+pub(in crate::mcp::binding) struct Seen {
+    pub(in crate::mcp::binding) live: Live,
+    pub(in crate::mcp::binding) item: Value,
 }
 
 impl BoundServer {
     /// Performs the read of a type. A no to a list of everything is about something that went in between, so it is asked for again.
-    pub(super) async fn insist_on_list(&self, bound: &TypeBinding, scope: &Scope) -> Result<Performed, CallError> {
-        let mut pause = LISTING_PAUSE;
+    pub(super) async fn listing(&self, bound: &TypeBinding, scope: &Scope) -> Result<Performed, CallError> {
+        let (all, mut pause) = (gives_all(bound), LISTING_PAUSE);
         for _ in 1..LISTINGS {
             match self.ask(&bound.read.call, scope, &CallControl::read()).await {
-                Err(CallError::Refused { class: Refusal::Other | Refusal::NotFound, .. }) if bound.read.lists_all() => {
+                Err(CallError::Refused { class: Refusal::Other | Refusal::NotFound, .. }) if all => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -61,7 +61,7 @@ impl BoundServer {
     }
 
     /// Finds one by id, or by name.
-    pub(super) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
+    pub(in crate::mcp::binding) async fn look(&self, bound: &TypeBinding, key: &Key) -> Result<Option<Seen>, CallError> {
         let found;
         let key = match (&key.id, &bound.find) {
             (None, Some(_)) => {
@@ -78,9 +78,9 @@ impl BoundServer {
             _ => key,
         };
         let scope = Self::scope(bound, key);
-        let done = match self.insist_on_list(bound, &scope).await {
+        let done = match self.listing(bound, &scope).await {
             // A list of everything that says "not found" speaks of another one.
-            Err(e) if e.is_not_found() && !bound.read.lists_all() => return Ok(None),
+            Err(e) if e.is_not_found() && !gives_all(bound) => return Ok(None),
             other => other?,
         };
         let items = self.items(bound, &scope, &done)?;

@@ -48,7 +48,7 @@ impl BoundServer {
         let mut lists: BTreeMap<&ResourceType, Result<Listing, CallError>> = BTreeMap::new();
         for (kind, _) in counts.into_iter().filter(|(_, count)| *count > 1) {
             if let Some(bound) = self.binding.types.get(kind).filter(|b| gives_all(b)) {
-                lists.insert(kind, self.listing(bound, kind).await);
+                lists.insert(kind, self.listed(bound, kind).await);
             }
         }
         let lists = &lists;
@@ -68,12 +68,9 @@ impl BoundServer {
             .await
     }
 
-    async fn listing(&self, bound: &TypeBinding, kind: &ResourceType) -> Result<Listing, CallError> {
+    async fn listed(&self, bound: &TypeBinding, kind: &ResourceType) -> Result<Listing, CallError> {
         let scope = super::Scope::of(&bound.lets).with("type", kind.as_str());
-        let done = match self.insist_on_list(bound, &scope).await {
-            Err(e) if e.is_not_found() && !bound.read.lists_all() => Performed::default(),
-            other => other?,
-        };
+        let done = self.listing(bound, &scope).await?;
         let items = self.items(bound, &scope, &done)?;
         let index = [&bound.object.id, &bound.object.name].into_iter().all(|e| !is_about_one(bound, e)).then(Index::default);
         let Some(mut index) = index else { return Ok(Listing { done, items, index: None }) };
@@ -87,7 +84,7 @@ impl BoundServer {
 }
 
 /// Whether one call lists every object of the type, whatever is looked for.
-fn gives_all(bound: &TypeBinding) -> bool {
+pub(super) fn gives_all(bound: &TypeBinding) -> bool {
     let Call { arguments, when, wait, .. } = &bound.read.call;
     let about = |e: &Expression| is_about_one(bound, e);
     let mut about_one = when.as_ref().is_some_and(about) || bound.read.only.as_ref().is_some_and(about);

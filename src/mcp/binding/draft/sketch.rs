@@ -1,0 +1,567 @@
+//! From the tools of a type to how each verb calls them: what the name is, what the id is, which argument comes from where.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::text::clean_line;
+
+use super::{
+    answer::{Answer, access, access_path, answer, guesses},
+    arguments::{Argument, Purpose, least, of_one, same},
+    group::Group,
+    keys::{Keys, Known, Part, Source, joined, made_names, of_id, property},
+    offer::Offer,
+    words::{Class, bare, split},
+};
+
+/// Names of things that nobody should read.
+const SECRETS: [&str; 8] = ["password", "passwd", "secret", "apikey", "privatekey", "credential", "passphrase", "accesstoken"];
+
+/// The same in the words of a description.
+const SAID: [&str; 4] = ["password", "private key", "secret key", "api key"];
+
+/// The most outputs that are taken over from a schema.
+const MAX_OUTPUTS: usize = 20;
+
+/// One call, as it will stand in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The tool.
+    pub tool: String,
+    /// Its keys, in order.
+    pub keys: Vec<(&'static str, Value)>,
+}
+
+/// A verb: its call, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verb {
+    /// The call.
+    Call(Call),
+    /// A change needs a new one.
+    Replace,
+    /// The server cannot do it.
+    Missing(String),
+}
+
+/// A type, as it will stand in the file.
+#[derive(Debug, Clone)]
+pub struct Sketch {
+    /// The type's name.
+    pub name: String,
+    /// What the server says about the tool that makes one.
+    pub description: String,
+    /// Its properties.
+    pub properties: Vec<Argument>,
+    /// Properties whose change needs a new one.
+    pub force_replace: Vec<String>,
+    /// Properties that are secret.
+    pub sensitive: Vec<String>,
+    /// Properties that no answer holds.
+    pub unreadable: Vec<String>,
+    /// Whether one can be found without an id.
+    pub findable: bool,
+    /// How one is read.
+    pub read: Call,
+    /// How one is found by name, if `read` cannot do that.
+    pub find: Option<Call>,
+    /// How one is made.
+    pub create: Call,
+    /// How one is changed.
+    pub update: Verb,
+    /// How one is taken away.
+    pub delete: Verb,
+    /// Its id in an answer.
+    pub id: String,
+    /// Its name in an answer.
+    pub object_name: String,
+    /// Where each property stands in an answer.
+    pub object: Vec<(String, String)>,
+    /// Outputs that the schema promises, and where each stands.
+    pub outputs: Vec<(String, Value, String)>,
+    /// Why it is as it is, for people.
+    pub notes: Vec<String>,
+    /// What is not sure, for people.
+    pub doubts: Vec<String>,
+}
+
+impl Sketch {
+    /// The tools that it uses.
+    pub fn tools(&self) -> Vec<String> {
+        let verbs = [&self.update, &self.delete].into_iter().filter_map(|v| if let Verb::Call(c) = v { Some(c) } else { None });
+        let mut all: Vec<String> = [&self.read, &self.create].into_iter().chain(&self.find).chain(verbs).map(|c| c.tool.clone()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+struct Composer<'g, 't> {
+    group: &'g Group<'t>,
+    name: Option<String>,
+    batch: Option<String>,
+    of: Vec<Argument>,
+    properties: Vec<Argument>,
+    parts: Vec<Part>,
+    answer: Option<Answer>,
+    listed: bool,
+    notes: Vec<String>,
+    doubts: Vec<String>,
+}
+
+/// Composes a type; the error says why the tools do not give one.
+pub fn sketch(group: &Group) -> Result<Sketch, String> {
+    let taken = of_one(group.create.tool, &group.create.constants);
+    if let Some(token) = taken.of.iter().find(|a| a.required && split(&a.name).last().is_some_and(|w| w == "token")) {
+        return Err(format!("it wants `{}`, which another tool gives anew each time", token.name));
+    }
+    let name = name_argument(&taken.of, &group.noun);
+    let scope = scope(group, &taken.of, name.as_deref());
+    let is_property = |a: &&Argument| a.purpose() == Purpose::Data && Some(&a.name) != name.as_ref() && !scope.contains(&a.name);
+    let properties: Vec<Argument> = taken.of.iter().filter(is_property).cloned().collect();
+    let mut composer = Composer {
+        group,
+        name,
+        batch: taken.batch,
+        of: taken.of,
+        properties,
+        parts: Vec::new(),
+        answer: None,
+        listed: false,
+        notes: Vec::new(),
+        doubts: Vec::new(),
+    };
+    if !scope.is_empty() {
+        let names = scope.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ");
+        composer.notes.push(format!("{names}: where to look, on all its tools; left to the server's defaults"));
+    }
+    composer.compose()
+}
+
+/// The argument of create that holds the name.
+fn name_argument(of: &[Argument], noun: &[String]) -> Option<String> {
+    let all: Vec<&Argument> = of.iter().filter(|a| a.schema["type"] == "string" && a.schema["enum"].is_null()).collect();
+    let ending = |a: &&&Argument| a.required && split(&a.name).last().is_some_and(|w| w == "name");
+    let title = |a: &&&Argument| a.required && ["title", "displayname", "hostname"].contains(&bare(&a.name).as_str());
+    let only = all.iter().filter(ending).count() == 1;
+    let found = all.iter().find(|a| bare(&a.name) == "name").or_else(|| all.iter().find(|a| same(&a.name, "name", noun)));
+    let found = found.or_else(|| all.iter().find(|a| only && ending(a))).or_else(|| all.iter().find(title));
+    found.map(|a| a.name.clone())
+}
+
+/// Optional arguments that create shares with everything that reads and deletes: a region, a namespace, a target.
+fn scope(group: &Group, of: &[Argument], name: Option<&str>) -> Vec<String> {
+    let others: Vec<&Offer> = group.read.iter().chain(&group.list).chain(&group.delete).collect();
+    let shared = |a: &&Argument| {
+        !a.required
+            && Some(a.name.as_str()) != name
+            && a.purpose() == Purpose::Data
+            && !others.is_empty()
+            && others.iter().all(|o| o.arguments.iter().any(|b| b.name == a.name && !b.required))
+    };
+    of.iter().filter(shared).map(|a| a.name.clone()).collect()
+}
+
+impl<'t> Composer<'_, 't> {
+    fn known(&self) -> Known<'_> {
+        Known { noun: &self.group.noun, name: self.name.as_deref(), properties: &self.properties }
+    }
+
+    fn compose(mut self) -> Result<Sketch, String> {
+        let group = self.group;
+        let (reader, keys) = self.settle_identity()?;
+        self.explain(&reader);
+        let mut read = self.keyed(&reader, &keys, true);
+        let made = self.made();
+        let mut find = None;
+        if self.listed {
+            let items = match &self.answer {
+                Some(a) => access_path("result", a.path.iter().map(String::as_str)),
+                None => "result".to_owned(),
+            };
+            read.keys.push(("items", json!(format!("{{{{ {items} }}}}"))));
+        } else if made.is_some() {
+            find = self.find();
+        }
+        let by_name = self.parts.as_slice() == [Part::Name];
+        let by_list = self.listed && self.name.is_some() && !uses_id(&read);
+        let findable = by_name || find.is_some() || by_list;
+        if !findable {
+            // A name alone does not say which one is meant.
+            read.keys.push(("when", json!("id")));
+            self.doubts.push("it is found by its id only: a create that was interrupted cannot be found again".to_owned());
+        }
+        let (update, delete) = (self.update(), self.delete());
+        let force_replace = match &update {
+            Verb::Call(call) => {
+                let text = json!(call.keys.iter().map(|(_, v)| v).collect::<Vec<_>>()).to_string();
+                self.properties.iter().filter(|p| !text.contains(&property(&p.name))).map(|p| p.name.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let (object, unreadable, sensitive) = self.object();
+        if self.answer.is_none() {
+            self.doubts.push("where name, id and properties stand in the answers: no tool declares it".to_owned());
+        }
+        if let Some(made) = &made {
+            self.doubts.push(format!("where the answer of create holds the id (`{made}`)"));
+        }
+        if reader.class().is_none() {
+            self.doubts.push(format!("`{}` has no verb in its name; that it only reads is its server's own hint", reader.tool.name));
+        }
+        Ok(Sketch {
+            name: group.name(),
+            description: clean_line(&words_of(group), 160),
+            force_replace,
+            sensitive,
+            unreadable,
+            findable,
+            find,
+            create: self.create(),
+            update,
+            delete,
+            id: self.object_id(),
+            object_name: self.object_name(),
+            object,
+            outputs: self.outputs(),
+            read,
+            properties: self.properties,
+            notes: self.notes,
+            doubts: self.doubts,
+        })
+    }
+
+    /// Which tool reads, and what it has to be told. From its arguments follows what the id is.
+    fn settle_identity(&mut self) -> Result<(Offer<'t>, Keys), String> {
+        let group = self.group;
+        let mut why = None;
+        if let Some(read) = &group.read {
+            match self.known().keys(read) {
+                Ok(keys) if !keys.parts().is_empty() => {
+                    self.parts = keys.parts();
+                    self.look_at(read);
+                    self.listed = self.answer.as_ref().is_some_and(|a| a.listed);
+                    return Ok((read.clone(), keys));
+                }
+                Ok(_) => {}
+                Err(argument) => why = Some(format!("`{}` wants `{argument}`, and nothing of what create takes is that", read.tool.name)),
+            }
+        }
+        let Some(list) = &group.list else { return Err(why.unwrap_or_else(|| "no tool shows one, and none lists them".to_owned())) };
+        let keys = self.known().keys(list).map_err(|argument| {
+            why.unwrap_or_else(|| format!("`{}` wants `{argument}`, and nothing of what create takes is that", list.tool.name))
+        })?;
+        let mut parts: Vec<Part> = keys.parts();
+        let changes: Vec<&Offer> = group.delete.iter().chain(&group.updates).collect();
+        let of_changes = changes.iter().find_map(|o| self.known().keys(o).ok().map(|k| k.parts()).filter(|p| !p.is_empty()));
+        let own = match (of_changes, &self.name) {
+            (Some(parts), _) => parts,
+            (None, Some(_)) => vec![Part::Name],
+            (None, None) => {
+                let texts = self.properties.iter().filter(|p| p.required && p.is_scalar());
+                texts.map(|p| Part::Property(p.name.clone())).collect()
+            }
+        };
+        // `list_directory(path)` lists what is in one directory: it is asked about the one.
+        let of_one = !list.reading.plural && !parts.is_empty() && own.iter().all(|p| parts.contains(p));
+        if !of_one {
+            parts.extend(own.into_iter().filter(|p| !keys.parts().contains(p)));
+        }
+        if parts.is_empty() {
+            return Err("nothing says which one of a list is meant".to_owned());
+        }
+        self.parts = parts;
+        self.listed = !of_one;
+        self.look_at(list);
+        Ok((list.clone(), keys))
+    }
+
+    /// What the tool's output schema promises.
+    fn look_at(&mut self, offer: &Offer) {
+        let known: Vec<String> = self.name.iter().cloned().chain(self.properties.iter().map(|p| p.name.clone())).collect();
+        self.answer = offer.tool.output_schema().and_then(|s| answer(s, &self.group.noun, &known));
+        if offer.class() == Some(Class::List) || offer.class().is_none() {
+            // A list that shows one thing only is none.
+            self.answer = self.answer.take().filter(|a| a.listed);
+        }
+    }
+
+    fn made(&self) -> Option<String> {
+        self.parts.iter().find_map(|p| if let Part::Made(arg) = p { Some(arg.clone()) } else { None })
+    }
+
+    fn explain(&mut self, reader: &Offer) {
+        let create = &self.group.create;
+        let pick = |o: &Offer| format!("{} ({})", o.tool.name, o.reading.verb.as_ref().map_or("no verb", |(_, v)| v));
+        self.notes.insert(0, format!("made by {}, read by {}", pick(create), pick(reader)));
+        if let Some(batch) = &self.batch {
+            self.notes.push(format!("`{}` takes a list of them (`{batch}`); each resource is one element", create.tool.name));
+        }
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .map(|p| match p {
+                Part::Name => "its name".to_owned(),
+                Part::Property(p) => format!("`{p}`"),
+                Part::Made(arg) => format!("what the server gives it (`{arg}`)"),
+            })
+            .collect();
+        self.notes.push(format!("it is known by {}", parts.join(" and ")));
+        if let Some(name) = self.name.as_ref().filter(|n| bare(n) != "name") {
+            self.notes.push(format!("the resource's name goes into `{name}`"));
+        }
+    }
+
+    /// A call with the arguments that say which one is meant. Reading may not use properties: nobody knows them then.
+    fn keyed(&mut self, offer: &Offer, keys: &Keys, reads: bool) -> Call {
+        let mut arguments: Map<String, Value> = offer.constants.iter().cloned().collect();
+        let mut element = Map::new();
+        for (argument, source) in &keys.sources {
+            let value = match source {
+                Source::Constant(value) => value.clone(),
+                Source::Part(part) if reads || self.parts.contains(part) => json!(format!("{{{{ {} }}}}", of_id(&self.parts, part))),
+                Source::Part(Part::Name) => json!("{{ name }}"),
+                Source::Part(Part::Property(p)) => json!(format!("{{{{ {} }}}}", access("current", p))),
+                Source::Part(Part::Made(arg)) => json!(format!("{{{{ {} or id }}}}", guesses("live", &made_names(arg, &self.group.noun)))),
+            };
+            let value = if argument.is_text_list() && !value.is_array() { json!([value]) } else { value };
+            element.insert(argument.name.clone(), value);
+        }
+        match &keys.batch {
+            Some(batch) => drop(arguments.insert(batch.clone(), json!([element]))),
+            None => arguments.extend(element),
+        }
+        for guess in &keys.guessed {
+            self.doubts.push(format!("what `{}` wants as `{guess}`", offer.tool.name));
+        }
+        let mut call = Call { tool: offer.tool.name.to_string(), keys: Vec::new() };
+        if reads && offer.says_it_writes() {
+            call.keys.push(("effect", json!("write")));
+            self.doubts.push(format!("`{}` is said by its server not to be a mere read", offer.tool.name));
+        }
+        call.keys.push(("arguments", Value::Object(arguments)));
+        call
+    }
+
+    /// How one is found by name in a list.
+    fn find(&mut self) -> Option<Call> {
+        let list = self.group.list.clone()?;
+        let keys = self.known().keys(&list).ok().filter(|k| k.parts().is_empty())?;
+        let name = self.name.clone()?;
+        let known: Vec<String> = std::iter::once(name.clone()).chain(self.properties.iter().map(|p| p.name.clone())).collect();
+        let seen = list.tool.output_schema().and_then(|s| answer(s, &self.group.noun, &known)).filter(|a| a.listed);
+        let mut call = self.keyed(&list, &keys, true);
+        let items = seen.as_ref().map_or_else(|| "result".to_owned(), |a| access_path("result", a.path.iter().map(String::as_str)));
+        let name = match seen.as_ref().and_then(|a| a.member(&name, &self.group.noun)) {
+            Some(member) => access("item", member),
+            None => guesses("item", &["name".to_owned(), name]),
+        };
+        call.keys.push(("items", json!(format!("{{{{ {items} }}}}"))));
+        call.keys.push(("only", json!(format!("not name or ({name}) == name"))));
+        let id = joined(&self.parts, &|p| match p {
+            Part::Name => name.clone(),
+            Part::Property(p) => access("item", p),
+            Part::Made(arg) => guesses("item", &made_names(arg, &self.group.noun)),
+        });
+        call.keys.push(("id", json!(id)));
+        self.doubts.push(format!("how `{}` shows names and ids", list.tool.name));
+        Some(call)
+    }
+
+    fn create(&mut self) -> Call {
+        let group = self.group;
+        let mut arguments: Map<String, Value> = group.create.constants.iter().cloned().collect();
+        let mut element = Map::new();
+        for argument in &self.of {
+            let value = match argument.purpose() {
+                Purpose::Confirm => json!(true),
+                Purpose::DryRun if argument.required => json!(false),
+                Purpose::Context if argument.required => {
+                    self.doubts.push(format!("what `{}` wants as `{}`", group.create.tool.name, argument.name));
+                    least(&argument.schema)
+                }
+                _ if Some(&argument.name) == self.name.as_ref() => json!("{{ name }}"),
+                Purpose::Data if self.properties.iter().any(|p| p.name == argument.name) => json!(property(&argument.name)),
+                _ => continue,
+            };
+            element.insert(argument.name.clone(), value);
+        }
+        match &self.batch {
+            Some(batch) => drop(arguments.insert(batch.clone(), json!([element]))),
+            None => arguments.extend(element),
+        }
+        let id = joined(&self.parts, &|p| match p {
+            Part::Name => "name".to_owned(),
+            Part::Property(p) => access("properties", p),
+            Part::Made(arg) => guesses("result", &made_names(arg, &group.noun)),
+        });
+        Call { tool: group.create.tool.name.to_string(), keys: vec![("arguments", Value::Object(arguments)), ("id", json!(id))] }
+    }
+
+    fn update(&mut self) -> Verb {
+        let group = self.group;
+        let mut why = Vec::new();
+        for offer in &group.updates {
+            let taken = of_one(offer.tool, &offer.constants);
+            let mut keys = Keys { sources: Vec::new(), batch: taken.batch.clone(), guessed: Vec::new() };
+            let mut sets = Map::new();
+            let mut missing = None;
+            for argument in &taken.of {
+                let known = self.known().source_of(argument);
+                let property = self.properties.iter().find(|p| p.name == argument.name || bare(&p.name) == bare(&argument.name));
+                match (argument.purpose(), known, property) {
+                    (Purpose::Confirm, ..) => drop(sets.insert(argument.name.clone(), json!(true))),
+                    (_, Some(Source::Part(part)), _) if argument.required && self.parts.contains(&part) => {
+                        keys.sources.push((argument.clone(), Source::Part(part)));
+                    }
+                    (_, _, Some(p)) => drop(sets.insert(argument.name.clone(), json!(super::keys::property(&p.name)))),
+                    (_, Some(source @ Source::Part(_)), None) if argument.required => keys.sources.push((argument.clone(), source)),
+                    _ if argument.required => missing = Some(argument.name.clone()),
+                    _ => {}
+                }
+            }
+            let changes = sets.values().filter(|v| v.is_string()).count();
+            match missing {
+                Some(argument) => why.push(format!("`{}` wants `{argument}`, which create does not know", offer.tool.name)),
+                None if changes == 0 => why.push(format!("`{}` changes nothing that create sets", offer.tool.name)),
+                None => {
+                    let mut call = self.keyed(offer, &keys, false);
+                    if let Some((_, Value::Object(arguments))) = call.keys.iter_mut().find(|(k, _)| *k == "arguments") {
+                        match taken.batch.as_ref().and_then(|b| arguments.get_mut(b)) {
+                            Some(element) => element[0].as_object_mut().into_iter().for_each(|e| e.extend(sets.clone())),
+                            None => arguments.extend(sets),
+                        }
+                    }
+                    return Verb::Call(call);
+                }
+            }
+        }
+        if group.create.class() == Some(Class::Upsert) && !self.properties.is_empty() && self.made().is_none() {
+            self.notes.push(format!("`{}` by its name changes the one that is there", group.create.tool.name));
+            let mut call = self.create();
+            call.keys.retain(|(k, _)| *k != "id");
+            return Verb::Call(call);
+        }
+        self.notes.extend(why.into_iter().map(|w| format!("no update: {w}")));
+        match group.delete.is_some() {
+            true => Verb::Replace,
+            false => Verb::Missing("the server offers no tool that changes one, and none that deletes one to make it anew".to_owned()),
+        }
+    }
+
+    fn delete(&mut self) -> Verb {
+        let group = self.group;
+        let Some(offer) = &group.delete else {
+            return Verb::Missing(format!("the server offers no tool that deletes {}", with_article(&group.noun.join(" "))));
+        };
+        match self.known().keys(offer) {
+            Ok(keys) => {
+                let mut call = self.keyed(offer, &keys, false);
+                call.keys.insert(0, ("effect", json!("destructive")));
+                Verb::Call(call)
+            }
+            Err(argument) => Verb::Missing(format!("`{}` wants `{argument}`, which nothing is known about", offer.tool.name)),
+        }
+    }
+
+    /// The member of an answer that means the same as one of ours; a guess if no schema says.
+    fn member(&self, name: &str) -> Option<String> {
+        match &self.answer {
+            Some(answer) => answer.member(name, &self.group.noun).map(|m| access("item", m)),
+            None => Some(access("item", name)),
+        }
+    }
+
+    fn item_name(&self) -> Option<String> {
+        let name = self.name.as_deref()?;
+        match &self.answer {
+            Some(_) => self.member(name).or_else(|| self.member("name")),
+            None => Some(guesses("item", &["name".to_owned(), name.to_owned()])),
+        }
+    }
+
+    fn object_name(&self) -> String {
+        match self.item_name() {
+            Some(found) if self.listed => format!("{{{{ {found} }}}}"),
+            // Not every server repeats the name under which it was asked.
+            Some(found) => format!("{{{{ {found} or name }}}}"),
+            None => "{{ name }}".to_owned(),
+        }
+    }
+
+    fn object_id(&self) -> String {
+        joined(&self.parts, &|part| match part {
+            Part::Name if self.listed => self.item_name().unwrap_or_else(|| "name".to_owned()),
+            Part::Name => "name".to_owned(),
+            Part::Property(p) if self.listed => match self.answer.is_some() && self.member(p).is_none() || self.asked_for(part) {
+                true => of_id(&self.parts, part),
+                false => self.member(p).unwrap_or_default(),
+            },
+            Part::Property(_) => of_id(&self.parts, part),
+            Part::Made(arg) => {
+                let seen = self
+                    .answer
+                    .as_ref()
+                    .and_then(|a| made_names(arg, &self.group.noun).iter().find_map(|n| a.member(n, &[]).map(|m| access("item", m))));
+                let found = seen.unwrap_or_else(|| guesses("item", &made_names(arg, &self.group.noun)));
+                if self.listed { found } else { format!("{found} or {}", of_id(&self.parts, part)) }
+            }
+        })
+    }
+
+    /// Whether the list is asked for with a part: then its elements need not repeat it.
+    fn asked_for(&self, part: &Part) -> bool {
+        let list = self.group.list.as_ref().filter(|_| self.listed);
+        list.is_some_and(|l| self.known().keys(l).is_ok_and(|k| k.parts().contains(part)))
+    }
+
+    /// Where each property stands; which are never shown; which are secret.
+    fn object(&self) -> (Vec<(String, String)>, Vec<String>, Vec<String>) {
+        let (mut object, mut unreadable, mut sensitive) = (Vec::new(), Vec::new(), Vec::new());
+        for property in &self.properties {
+            let said = property.schema["description"].as_str().unwrap_or_default().to_lowercase();
+            let secret = SECRETS.iter().any(|s| bare(&property.name).contains(s)) || SAID.iter().any(|s| said.contains(s));
+            if property.schema["type"] == "string" && property.schema["enum"].is_null() && secret {
+                sensitive.push(property.name.clone());
+                continue;
+            }
+            // A part of the id is known whatever the answer says.
+            let part = Part::Property(property.name.clone());
+            let of_id = self.parts.contains(&part).then(|| of_id(&self.parts, &part));
+            match (of_id, self.member(&property.name)) {
+                (Some(part), _) if !self.listed || self.asked_for(&Part::Property(property.name.clone())) => {
+                    let number = matches!(property.schema["type"].as_str(), Some("integer"));
+                    object.push((property.name.clone(), format!("{{{{ {part}{} }}}}", if number { " | int" } else { "" })));
+                }
+                (_, Some(member)) => object.push((property.name.clone(), format!("{{{{ {member} }}}}"))),
+                (_, None) => unreadable.push(property.name.clone()),
+            }
+        }
+        (object, unreadable, sensitive)
+    }
+
+    fn outputs(&self) -> Vec<(String, Value, String)> {
+        let Some(answer) = &self.answer else { return Vec::new() };
+        let noun = &self.group.noun;
+        let known =
+            |m: &str| same(m, "name", noun) || self.name.as_deref() == Some(m) || self.properties.iter().any(|p| same(&p.name, m, noun));
+        let scalar = |s: &Value| matches!(s["type"].as_str(), Some("string" | "integer" | "number" | "boolean"));
+        let new = answer.members.iter().filter(|(m, s)| !known(m) && scalar(s)).take(MAX_OUTPUTS);
+        new.map(|(m, s)| (m.clone(), json!({"type": s["type"]}), format!("{{{{ {} }}}}", access("item", m)))).collect()
+    }
+}
+
+/// What the server says about the tool that makes one, with single spaces.
+fn words_of(group: &Group) -> String {
+    let said = group.create.tool.definition["description"].as_str().unwrap_or_default();
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `a file`, `an incident`.
+fn with_article(noun: &str) -> String {
+    let article = if noun.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} {noun}")
+}
+
+/// Whether a read needs to know the id.
+fn uses_id(call: &Call) -> bool {
+    call.keys.iter().any(|(_, v)| v.to_string().contains("(id |"))
+}
