@@ -229,8 +229,11 @@ fn is_a(r: &Recorded, kinds: &[&str], hints: &[&str]) -> bool {
     let image = r.properties.get("image").or_else(|| r.sent.get("image")).and_then(Value::as_str).unwrap_or_default().to_lowercase();
     let image = image.split([':', '@']).next().unwrap_or_default();
     let name = r.address.name.as_str().to_lowercase();
+    // What makes copies of a thing brings that thing's tools, and is not one of them.
+    let copies = name.split(['-', '_']).any(|part| part == "backup" || part == "backups");
     hints.iter().any(|h| {
-        h.len() > 3 && image.contains(h) || name.split(['-', '_']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == *h)
+        h.len() > 3 && !copies && image.contains(h)
+            || name.split(['-', '_']).any(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()) == *h)
     })
 }
 

@@ -178,8 +178,10 @@ pub struct Call {
     pub failure: Option<Expression>,
     /// Whether it worked, beyond what the server says with `isError`.
     pub success: Option<Expression>,
-    /// What kinds of no there are; the first that fits counts.
+    /// What kinds of no there are, its own before those of the type and of the file; the first that fits counts.
     pub errors: Arc<[ErrorRule]>,
+    /// How many of them are its own.
+    pub own_errors: usize,
     /// When a no is asked again.
     pub retry: Option<Retry>,
     /// What says more about a no than the server does.
@@ -210,6 +212,13 @@ pub struct Explain {
     pub call: Call,
     /// What it says. It is put behind the server's words.
     pub text: Expression,
+}
+
+impl Call {
+    /// Whether a rule of the call itself says that these words mean that there is none.
+    pub fn says_none(&self, words: &str) -> bool {
+        self.errors.iter().take(self.own_errors).any(|r| r.class == crate::mcp::Refusal::NotFound && r.text.is_match(words))
+    }
 }
 
 /// Polls until something holds.

@@ -62,7 +62,9 @@ fn problems(path: &Path) -> String {
 
 #[test]
 fn valid_templates_and_examples_have_no_problem() {
-    let examples = files("examples").into_iter().filter(|p| !p.ends_with("pci-compliant-ecommerce.yaml"));
+    // One is the parameters of a pattern; the other uses types that the fixture does not have, and is run in tests/cli/examples.rs.
+    let others = ["pci-compliant-ecommerce.yaml", "three-systems.yaml"];
+    let examples = files("examples").into_iter().filter(|p| !others.iter().any(|o| p.ends_with(o)));
     for path in files("tests/fixtures/templates/valid").into_iter().chain(examples) {
         assert_eq!(problems(&path), "", "{}", path.display());
     }

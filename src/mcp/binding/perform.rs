@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a call gave.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Performed {
     /// The result, as the binding reads it.
     pub result: Value,

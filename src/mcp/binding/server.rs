@@ -32,7 +32,7 @@ mod change;
 
 mod look;
 
-mod many;
+pub(super) mod many;
 
 /// The longest piece of evidence that is kept, in characters.
 const MAX_EVIDENCE: usize = 4000;
@@ -175,7 +175,10 @@ impl ResourceServer for BoundServer {
                     all.extend(seen?.map(|s| s.live));
                 }
             } else if bound.read.items.is_some() {
-                let done = self.listing(bound, &nameless).await?;
+                let done = match self.listing(bound, &nameless).await {
+                    Err(e) if look::is_none(bound, &e) => continue,
+                    other => other?,
+                };
                 for item in self.items(bound, &nameless, &done)? {
                     all.push(self.live(bound, &nameless.clone().with("item", item))?);
                 }

@@ -120,7 +120,9 @@ impl Parser<'_> {
             let known: Vec<&str> = about.iter().copied().chain(["result", "text"]).collect();
             self.variables(e, &known, &[]);
         }
+        let inherited = errors.len();
         let errors = self.errors(node, errors);
+        let own_errors = errors.len() - inherited;
         let retry = node.get("retry").and_then(|n| self.retry(n));
         let explain = node.get("explain").and_then(|n| self.explain(n, &errors, about)).map(Box::new);
         let wait = node.get("wait").and_then(|n| self.wait(n, &errors, about)).map(Box::new);
@@ -136,6 +138,7 @@ impl Parser<'_> {
             failure,
             success,
             errors,
+            own_errors,
             retry,
             explain,
             wait,

@@ -13,7 +13,12 @@ use crate::{
     domain::{Properties, ResourceType, text::clean_line},
     mcp::{
         CallControl, CallError, Connection, Key, Live, Refusal, ResourceServer,
-        binding::{BoundServer, Call, TypeBinding, Verb, expression::Scope, perform::check_arguments, server::sent},
+        binding::{
+            BoundServer, Call, TypeBinding, Verb,
+            expression::Scope,
+            perform::check_arguments,
+            server::{many::gives_all, sent},
+        },
         reply::Reply,
     },
     yaml,
@@ -345,12 +350,16 @@ impl<'a> Trial<'a> {
         Ok(Done { reply: last, id })
     }
 
-    /// Adds a class of error to the type, if no rule knows these words yet.
-    fn rule(&mut self, said: &str, class: Refusal) {
+    /// Adds a class of error to the type, if no rule knows these words yet; says where. That a list of everything is empty is said by
+    /// the read itself.
+    fn rule(&mut self, said: &str, class: Refusal) -> &'static [&'static str] {
         let binding = self.server.binding().clone();
-        let Some(bound) = binding.types.get(&self.kind) else { return };
-        if bound.read.call.errors.iter().any(|r| r.class == class && r.text.is_match(said)) {
-            return;
+        let Some(bound) = binding.types.get(&self.kind) else { return &["errors"] };
+        let of_list = class == Refusal::NotFound && gives_all(bound);
+        let at: &[&str] = if of_list { &["read", "errors"] } else { &["errors"] };
+        let known = bound.read.call.errors.iter().take(if of_list { bound.read.call.own_errors } else { usize::MAX });
+        if known.into_iter().any(|r| r.class == class && r.text.is_match(said)) {
+            return at;
         }
         let (usual, word): (&[&str], &str) = match class {
             Refusal::Exists => (&infer::PRESENT, "exists"),
@@ -358,9 +367,10 @@ impl<'a> Trial<'a> {
         };
         let id = self.id.clone().unwrap_or_default();
         let text = infer::words(said, usual, &[self.scratch.name.as_str(), &id]);
-        let mut all = self.at(&["errors"]).and_then(|v| v.as_array().cloned()).unwrap_or_default();
+        let mut all = self.at(at).and_then(|v| v.as_array().cloned()).unwrap_or_default();
         all.push(json!({"text": text, "class": word}));
-        self.write(&[(&["errors"], Some(Value::Array(all)))]);
+        self.write(&[(at, Some(Value::Array(all)))]);
+        at
     }
 
     /// Takes the scratch object away, however the trial ended; what is left if that does not work.

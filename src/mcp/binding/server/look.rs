@@ -45,7 +45,7 @@ impl BoundServer {
         let (all, mut pause) = (gives_all(bound), LISTING_PAUSE);
         for _ in 1..LISTINGS {
             match self.ask(&bound.read.call, scope, &CallControl::read()).await {
-                Err(CallError::Refused { class: Refusal::Other | Refusal::NotFound, .. }) if all => {
+                Err(e @ CallError::Refused { class: Refusal::Other | Refusal::NotFound, .. }) if all && !is_none(bound, &e) => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -79,8 +79,7 @@ impl BoundServer {
         };
         let scope = Self::scope(bound, key);
         let done = match self.listing(bound, &scope).await {
-            // A list of everything that says "not found" speaks of another one.
-            Err(e) if e.is_not_found() && !gives_all(bound) => return Ok(None),
+            Err(e) if is_none(bound, &e) => return Ok(None),
             other => other?,
         };
         let items = self.items(bound, &scope, &done)?;
@@ -240,4 +239,10 @@ fn listed(value: Value) -> Vec<Value> {
         Value::Array(items) => items,
         one => vec![one],
     }
+}
+
+/// Whether a no to the read of a type says that there is none. A list of everything that says "not found" speaks of another one, which
+/// went while the list was made; only a rule of the read itself can say that the list is empty.
+pub(super) fn is_none(bound: &TypeBinding, error: &CallError) -> bool {
+    error.is_not_found() && (!gives_all(bound) || bound.read.call.says_none(error.message()))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::BoundServer;
+use super::{BoundServer, look::is_none};
 use crate::{
     domain::ResourceType,
     mcp::{
@@ -70,7 +70,10 @@ impl BoundServer {
 
     async fn listed(&self, bound: &TypeBinding, kind: &ResourceType) -> Result<Listing, CallError> {
         let scope = super::Scope::of(&bound.lets).with("type", kind.as_str());
-        let done = self.listing(bound, &scope).await?;
+        let done = match self.listing(bound, &scope).await {
+            Err(e) if is_none(bound, &e) => Performed::default(),
+            other => other?,
+        };
         let items = self.items(bound, &scope, &done)?;
         let index = [&bound.object.id, &bound.object.name].into_iter().all(|e| !is_about_one(bound, e)).then(Index::default);
         let Some(mut index) = index else { return Ok(Listing { done, items, index: None }) };
@@ -84,7 +87,7 @@ impl BoundServer {
 }
 
 /// Whether one call lists every object of the type, whatever is looked for.
-pub(super) fn gives_all(bound: &TypeBinding) -> bool {
+pub(in crate::mcp::binding) fn gives_all(bound: &TypeBinding) -> bool {
     let Call { arguments, when, wait, .. } = &bound.read.call;
     let about = |e: &Expression| is_about_one(bound, e);
     let mut about_one = when.as_ref().is_some_and(about) || bound.read.only.as_ref().is_some_and(about);

@@ -78,6 +78,7 @@ fn every_recorded_no_of_the_ec2_server_has_its_class() {
 /// An account that keeps VPCs; `used` is what still uses them.
 fn account(used: &'static str) -> Fake {
     let kept: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let tags = regex::Regex::new(r#""Tags":(\[[^\]]*\])"#).unwrap();
     fake(API_TOOLS, move |what, message| {
         if what != "call_aws" {
             return Vec::new();
@@ -91,8 +92,7 @@ fn account(used: &'static str) -> Fake {
             let mut made = json!({"VpcId": "vpc-0a1", "OwnerId": "1", "State": "available", "CidrBlock": "10.9.0.0/16", "Tags": []});
             let json = match line.split(' ').nth(2).unwrap() {
                 "create-vpc" => {
-                    let tags = regex::Regex::new(r#""Tags":(\[[^\]]*\])"#).unwrap().captures(&line).unwrap()[1].to_owned();
-                    made["Tags"] = serde_json::from_str(&tags).unwrap();
+                    made["Tags"] = serde_json::from_str(&tags.captures(&line).unwrap()[1].replace(r#"'"'"'"#, "'")).unwrap();
                     kept.push(made.clone());
                     json!({ "Vpc": made })
                 }

@@ -612,9 +612,9 @@ impl Trial<'_> {
             format!("not (text | matches('{}'))", pattern.replace('\\', "\\\\").replace('\'', "\\'"))
         });
         let by_member = infer::success(&reply, self.last_read.as_ref());
-        self.rule(&words, Refusal::NotFound);
+        let at = self.rule(&words, Refusal::NotFound);
         if let Ok(None) = self.seen(Some(id)).await {
-            self.note(Level::Written, &["errors"], "that there is none calls itself a success, and is told by its words");
+            self.note(Level::Written, at, "that there is none calls itself a success, and is told by its words");
             return;
         }
         for (at, value) in [
