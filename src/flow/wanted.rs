@@ -5,7 +5,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Draft, Wanted, look::find_type};
+use super::{Draft, Types, Wanted, look::find_type};
 use crate::{
     app::App,
     desired,
@@ -38,7 +38,12 @@ pub async fn from_pattern(
     request: String,
 ) -> Result<Draft, Failure> {
     let entry = app.catalog().get(name)?;
-    let mut available = Available::from_types(&app.types().await);
+    let mut types = app.types().await;
+    let silent = silent(app, &entry.pattern.file.text, &mut types).await;
+    if !silent.is_empty() {
+        return Err(silent.into());
+    }
+    let mut available = Available::from_types(&types);
     if entry.pattern.file.text.contains("exists(") {
         available = available.with_existing(existing(app).await);
     }
@@ -58,6 +63,33 @@ pub async fn from_pattern(
     wanted.recipe.provenance = serde_json::to_value(&bound).unwrap_or(Value::Null);
     wanted.bound = Some(bound);
     Ok(Draft::Ready(Box::new(wanted)))
+}
+
+/// Servers that a pattern asks about and that do not say what they can do. Without one of them the pattern would take another shape, and
+/// a server that is away for a moment must not change what is deployed.
+async fn silent(app: &App, pattern: &str, types: &mut Types) -> Vec<Diagnostic> {
+    let asks_about = |name: &str| pattern.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_').any(|word| word == name);
+    let mut problems = Vec::new();
+    for server in app.servers().iter().filter(|s| asks_about(s.name().as_str())) {
+        if types.contains_key(server.name()) {
+            continue;
+        }
+        match server.types().await {
+            Ok(table) => {
+                types.insert(server.name().clone(), table);
+            }
+            Err(error) => match app.why_not(server.name()).await {
+                // It answers, and nothing in it can be managed: the pattern does without it.
+                Some(d) if d.code == "server::no-types" => {}
+                other => problems.push(
+                    other
+                        .unwrap_or_else(|| crate::plan::refresh::unreachable(server.name(), &error))
+                        .hint("The pattern takes another shape without this server. To want that, take it out of the settings."),
+                ),
+            },
+        }
+    }
+    problems
 }
 
 /// Every address that a deployment recorded or that a server lists now: patterns may ask whether something is there.

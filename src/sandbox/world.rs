@@ -113,6 +113,9 @@ impl World {
 
     /// As [`World::open`]; a world that is made now gets this seed.
     pub fn open_seeded(dir: impl AsRef<Path>, seed: &str) -> Result<Self, WorldError> {
+        // Of two that come at the same moment one makes the world and the other finds it.
+        let opening = Disk::opening(dir.as_ref())?;
+        let _turn = opening.lock()?;
         let disk = Disk::open(dir.as_ref())?;
         let path = disk.dir.join("world.json");
         let guard = disk.lock()?;

@@ -144,3 +144,20 @@ fn a_change_costs_the_same_in_a_large_world() {
     }
     assert_eq!(count, 2_000);
 }
+
+#[test]
+fn many_that_come_at_the_same_moment_find_one_world() {
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let start = std::sync::Barrier::new(6);
+        let generations: Vec<u64> = std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                World::open(dir.path()).unwrap().generation().unwrap()
+            };
+            let all: Vec<_> = (0..6).map(|_| scope.spawn(open)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert!(generations.iter().all(|g| *g == generations[0] && *g > 0), "{generations:?}");
+    }
+}

@@ -152,3 +152,14 @@ fn never_answers() {
     assert_eq!(ran.code, 1, "{ran}");
     assert!(ran.stdout.contains("no answer to the handshake within 1 s") && ran.stdout.contains("opnsense is well"), "{ran}");
 }
+
+#[test]
+fn a_server_that_is_away_does_not_change_the_shape_of_a_pattern() {
+    let env = TestEnv::new();
+    env.swell(&["sandbox", "fault", "fail", "class=other", "message=later", "server=opnsense", "tool=types"]).ok();
+    let refused = env.swell_all(&[&["plan"], &BLOG[..]]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (1, ""), "{refused}");
+    assert!(refused.stderr.contains("opnsense") && refused.stderr.contains("another shape"), "{refused}");
+    env.swell(&["sandbox", "fault", "clear"]).ok();
+    assert!(env.swell_all(&[&["plan"], &BLOG[..]]).ok().stdout.contains("opnsense:haproxy:frontend:blog"));
+}

@@ -59,8 +59,18 @@ impl Drop for Guard<'_> {
 
 impl Disk {
     pub fn open(dir: &Path) -> Result<Self, WorldError> {
+        Self::open_with(dir, "lock")
+    }
+
+    /// The folder with the lock under which a world is opened and, the first time, made: that takes several changes, each of which
+    /// takes the lock for changes.
+    pub fn opening(dir: &Path) -> Result<Self, WorldError> {
+        Self::open_with(dir, "opening.lock")
+    }
+
+    fn open_with(dir: &Path, lock: &str) -> Result<Self, WorldError> {
         fs::create_dir_all(dir.join("objects")).map_err(|e| WorldError::io(dir, &e))?;
-        let path = dir.join("lock");
+        let path = dir.join(lock);
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path).map_err(|e| WorldError::io(&path, &e))?;
         Ok(Self { dir: dir.to_owned(), lock: Mutex::new(lock) })
