@@ -24,6 +24,8 @@ use crate::{
     yaml,
 };
 
+mod ending;
+
 mod stages;
 
 /// Comments that belong to a trial.
