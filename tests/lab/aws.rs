@@ -132,7 +132,7 @@ fn an_account_is_built_changed_repaired_and_taken_away() {
     env.write("all.yaml", everything(&p));
     let made = env.swell(&["apply", "all.yaml", "--yes", "--max-destroy", "0"]).ok();
     assert!(!format!("{made:?}").contains(PASSWORD), "the password is shown");
-    assert!(made.stdout.contains(&format!("{p}-db.")), "{made:?}");
+    assert!(made.stderr.contains(&format!("{p}-db.")), "{made:?}");
     env.settled(&p);
     assert_eq!(account.instances(&format!("{p}-one")).len(), 1);
 
@@ -189,7 +189,7 @@ fn a_foreign_instance_is_named_when_its_subnet_cannot_go() {
     let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let failed = env.swell(&["destroy", &p, "--yes", "--max-destroy", "9"]).code(3);
     assert!(flat(&format!("{} {}", failed.stdout, failed.stderr)).contains(&words), "{failed:?}");
-    assert!(failed.stdout.contains(&format!("{p}-net")), "what was not started for it is named: {failed:?}");
+    assert!(failed.stderr.contains(&format!("{p}-net")), "what was not started for it is named: {failed:?}");
     let why = env.swell(&["-p", &format!("why can {p} not be destroyed?")]).any_code();
     assert!(flat(&why.stdout).contains(&words), "{why:?}");
 
@@ -272,11 +272,14 @@ fn the_shipped_database_runs_on_it_and_the_runbook_is_planned_in_the_other_regio
         &group,
         "-p",
         "deletionProtection=false",
+        // The emulator knows no backup selections.
+        "-p",
+        "backup.enabled=false",
         "--name",
         &name,
     ];
     let made = env.swell_all(&[&["apply"], &asked, &["--yes", "--max-destroy", "0"]]).ok();
-    assert!(made.stdout.contains("us-east-1.rds.amazonaws.com"), "{made:?}");
+    assert!(made.stderr.contains("us-east-1.rds.amazonaws.com"), "{made:?}");
     env.settled(&name);
     let runbook = ["--pattern", "disaster-recovery", "-p", "sourceRegion=us-east-1", "-p", "targetRegion=us-west-2"];
     let plan = env.swell_all(&[&["plan"], &runbook]).any_code();
