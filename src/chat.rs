@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    diagnostic::{Diagnostic, Failure},
+    diagnostic::Failure,
     domain::DeploymentName,
     event::{Event, RunSummary},
     flow::{self, Draft, Wanted},
     inspect,
     intent::{Facet, Frame, Intent, Question, Role, Target, Turn, Verb, World},
     review::{Level, Review},
-    store::Snapshot,
 };
 
 mod modify;
@@ -22,6 +21,8 @@ mod open;
 
 mod road;
 
+mod target;
+
 mod world;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 
 use road::road;
 pub use road::{about, edited, reopen, take};
+use target::{Meant, target};
 pub use world::world;
 
 /// How many earlier turns are kept.
@@ -333,26 +335,6 @@ fn draft(talk: &mut Conversation, draft: Draft, frame: Frame) -> Result<Next, Fa
                 Err(diagnostics.into())
             }
         },
-    }
-}
-
-async fn target(app: &App, talk: &Conversation, frame: &Frame) -> Result<Snapshot, Failure> {
-    let name = match &frame.target {
-        Target::One(name) => Some(name.clone()),
-        Target::Many(many) => {
-            return Err(Failure::from(
-                Diagnostic::error("chat::one-at-a-time", "One deployment at a time")
-                    .detail(format!("This names several: {}. A plan belongs to one deployment.", many.join(", ")))
-                    .state("Nothing was changed.")
-                    .hint("Ask for the first one, then for the next."),
-            ));
-        }
-        Target::None => talk.about.clone(),
-    };
-    let name = flow::which(app, name.as_deref()).await?;
-    match app.store().latest(&name).await? {
-        Some(s) => Ok(s),
-        None => Err(flow::no_deployment(app, name.as_str()).await),
     }
 }
 
