@@ -292,14 +292,15 @@ fn means_everything(r: &Reading<'_>) -> bool {
         spoken(s.start) && whole
     });
     let acts = ["destroy", "stop", "start", "restart", "rollback", "backup"].iter().any(|class| r.marks.any(class));
-    told || acts && (0..r.tokens.len()).any(|i| {
-        let quantity = matches!(r.low(i), "all" | "every" | "whole" | "entire" | "complete" | "ganze" | "gesamte" | "toute" | "toda");
-        let mut noun = i + 1;
-        while noun < i + 4 && (r.is_filler(noun) || matches!(r.low(noun), "of" | "these" | "those" | "this" | "that")) {
-            noun += 1;
-        }
-        quantity && spoken(i) && r.lexicon.is("whole", r.low(noun)) && !r.tokens[i..noun].iter().any(|t| t.ends_clause())
-    })
+    told || acts
+        && (0..r.tokens.len()).any(|i| {
+            let quantity = matches!(r.low(i), "all" | "every" | "whole" | "entire" | "complete" | "ganze" | "gesamte" | "toute" | "toda");
+            let mut noun = i + 1;
+            while noun < i + 4 && (r.is_filler(noun) || matches!(r.low(noun), "of" | "these" | "those" | "this" | "that")) {
+                noun += 1;
+            }
+            quantity && spoken(i) && r.lexicon.is("whole", r.low(noun)) && !r.tokens[i..noun].iter().any(|t| t.ends_clause())
+        })
 }
 
 fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {

@@ -355,7 +355,8 @@ fn everything_at_once_is_one_wish_for_all_of_it() {
         assert_eq!((frame.intent, frame.verb), (Some(Intent::Modify), Some(Verb::Destroy)), "{text}");
         assert_eq!(frame.target, Target::One("all".into()), "{text}");
     }
-    for text in ["delete all my selfies", "all things considered, how is it going?", "set up all the things for a blog on blog.example.org"] {
+    for text in ["delete all my selfies", "all things considered, how is it going?", "set up all the things for a blog on blog.example.org"]
+    {
         let frame = PARSER.parse(text, &garage());
         assert_ne!(frame.verb, Some(Verb::Destroy), "{text}: {frame:?}");
     }
