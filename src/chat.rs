@@ -35,6 +35,8 @@ pub use world::world;
 
 /// How many earlier turns are kept.
 const HISTORY: usize = 40;
+/// The most words of a yes.
+const AGREES: usize = 4;
 
 /// What is remembered between turns.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -132,6 +134,13 @@ pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner
         }
         talk.say(Role::User, crate::llm::scrub::scrub(&text).text);
         talk.last = Some(frame.clone());
+        if manner == Manner::PlanOnly
+            && let Some(reply) = agreed(talk, &frame, &text)
+        {
+            remember(talk, &reply);
+            replies.push(reply);
+            return Ok(replies);
+        }
         let next = match act(app, talk, frame, &text).await? {
             Next::Reply(reply) => {
                 remember(talk, &reply);
@@ -148,6 +157,25 @@ pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner
             }
             Road::Said(words) => text = words,
         }
+    }
+}
+
+/// A yes in words to the plan that is open, where nobody can approve it: the plan is as it was, so it is not made once more.
+fn agreed(talk: &Conversation, frame: &Frame, text: &str) -> Option<Reply> {
+    let (review, pending) = (talk.review.as_ref()?, talk.pending.as_ref()?);
+    let same = Frame { confidence: pending.confidence, parser: pending.parser.clone(), ..frame.clone() } == *pending;
+    (same && text.split_whitespace().count() <= AGREES).then(|| not_here(review))
+}
+
+/// Says how an open plan is applied, where no key can be pressed.
+pub fn not_here(review: &Review) -> Reply {
+    let (plan, name) = (review.plan.short(), &review.plan.deployment);
+    Reply::Say {
+        text: format!(
+            "Plan {plan} for {name} is still open; nothing was changed. No word approves a plan, and there is no terminal here to press a key on.\n\
+             Apply it there with `swell --resume-session` and `/apply`, or allow it beforehand, when it is asked for: --yes --max-destroy {}",
+            review.plan.destroys()
+        ),
     }
 }
 
