@@ -109,7 +109,7 @@ impl ConnectError {
 
     /// One sentence for the reason of a call that could not be sent.
     pub(crate) fn in_brief(&self) -> String {
-        let last = self.stderr().last().map(|line| format!("; its last line on stderr: {line}")).unwrap_or_default();
+        let last = last_words(self.stderr()).map(|words| format!("; its last words on stderr: {words}")).unwrap_or_default();
         format!("there is no connection: {self}{last}")
     }
 
@@ -120,6 +120,13 @@ impl ConnectError {
             ConnectError::Spawn { .. } | ConnectError::Http { .. } | ConnectError::Auth { .. } => &[],
         }
     }
+}
+
+/// What a program said last on stderr, in one line: an error is often broken over several, and the last one alone says little.
+pub(super) fn last_words(stderr: &[String]) -> Option<String> {
+    let from = stderr.len().saturating_sub(3);
+    let words: Vec<&str> = stderr[from..].iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join(" / "))
 }
 
 impl Explain for ConnectError {
@@ -175,5 +182,27 @@ impl Explain for CallError {
             ),
         };
         d.server(server).fact("server", server.to_string()).next("To see how the server is, run:", format!("swell servers doctor {server}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn the_last_words_are_three_lines_at_most_and_none_of_them_is_empty() {
+        let lines = |all: &[&str]| all.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+        assert_eq!(last_words(&[]), None);
+        assert_eq!(last_words(&lines(&["  "])), None);
+        let said = lines(&[
+            "INFO start",
+            "could not connect: refused",
+            "   Is the server running on that host",
+            "      and accepting connections?",
+        ]);
+        assert_eq!(
+            last_words(&said).as_deref(),
+            Some("could not connect: refused / Is the server running on that host / and accepting connections?")
+        );
     }
 }
