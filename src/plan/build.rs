@@ -178,6 +178,11 @@ impl<'a> Builder<'a> {
                 let because = old.as_ref().map(|_| "it is gone from the server".to_owned());
                 if let Some(old) = &old {
                     self.drift.push(Drift::gone(&old.address));
+                    match (self.inputs.observed.namesakes.get(address), self.inputs.foreign) {
+                        (Some(live), Foreign::Adopt) => return self.adopt(resource, kind, &substituted, live),
+                        (Some(live), Foreign::Refuse) => return self.refuse_namesake(old, live),
+                        (None, _) => {}
+                    }
                 }
                 self.create(resource, kind, &substituted, because, None);
             }

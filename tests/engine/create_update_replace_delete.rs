@@ -94,6 +94,26 @@ async fn what_exists_already_is_refused_and_can_be_adopted() {
 }
 
 #[tokio::test]
+async fn what_someone_made_anew_under_a_recorded_name_is_told_and_can_be_adopted() {
+    let bench = Bench::new().await;
+    let wanted = || bench.template(json!([{"server": "docker", "type": "network", "name": "lan", "properties": {"driver": "bridge"}}]));
+    bench.done(wanted()).await;
+    bench.world().poke("docker", "network", "lan", swell::sandbox::Poke::Delete).unwrap();
+    // Nobody made it anew: it is made again.
+    assert_eq!(steps(&bench.plan(wanted()).await.unwrap().plan), ["create docker:network:lan"]);
+    let mut other = wanted();
+    other.template.name = "other".parse().unwrap();
+    bench.apply(other).await.unwrap();
+    let failure = bench.plan(wanted()).await.unwrap_err();
+    assert_eq!(failure.0[0].code, "plan::made-anew");
+    let mut adopt = wanted();
+    adopt.foreign = swell::plan::build::Foreign::Adopt;
+    assert_eq!(steps(&bench.plan(adopt.clone()).await.unwrap().plan), ["adopt docker:network:lan"]);
+    bench.done(adopt).await;
+    bench.settled(wanted()).await;
+}
+
+#[tokio::test]
 async fn the_same_inputs_give_the_same_bytes() {
     let bench = Bench::new().await;
     let one = bench.plan(bench.pattern("wordpress-ha", json!({"domain": "blog.example.org"})).await).await.unwrap();

@@ -7,6 +7,7 @@ use crate::{
     diagnostic::Diagnostic,
     domain::{Address, Resource, TypeDef, substitute::Substituted},
     mcp::Live,
+    store::Recorded,
 };
 
 impl Builder<'_> {
@@ -89,6 +90,23 @@ impl Builder<'_> {
                 .state("Nothing was planned and nothing was changed.")
                 .next("If they are yours and shall be managed from now on, plan with `--adopt`:", "swell plan --adopt …")
                 .hint("If they belong to someone else, give yours other names, or refer to theirs with `existing: true`."),
+        );
+    }
+
+    /// What was recorded is gone, and something else bears its name.
+    pub(super) fn refuse_namesake(&mut self, old: &Recorded, live: &Live) {
+        let (address, deployment) = (&old.address, &self.inputs.template.name);
+        self.problems.push(
+            Diagnostic::error("plan::made-anew", "A recorded resource was made anew by someone else")
+                .address(address)
+                .source(self.inputs.template.origin.source(address, &crate::domain::PropertyPath::default(), "is another one now"))
+                .fact("resource", address.to_string())
+                .fact("recorded", old.id.clone())
+                .fact("on the server", live.id.clone())
+                .detail("The one that was recorded is gone, and the server has another one of this name. Creating it would be refused.")
+                .state("Nothing was planned and nothing was changed.")
+                .next("If it shall be managed from now on, take it over:", format!("swell plan {deployment} --adopt"))
+                .hint("If it shall not be there, delete it on its server, and plan again."),
         );
     }
 
