@@ -1,11 +1,13 @@
 //! What is in the way of a plan, said to the person.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Builder, SecretStatus};
 use crate::{
     diagnostic::Diagnostic,
-    domain::{Address, Resource, TypeDef, substitute::Substituted},
+    domain::{Address, Existing, Resource, TypeDef, name::nearest, substitute::Substituted},
     mcp::Live,
     store::Recorded,
 };
@@ -91,6 +93,24 @@ impl Builder<'_> {
                 .next("If they are yours and shall be managed from now on, plan with `--adopt`:", "swell plan --adopt …")
                 .hint("If they belong to someone else, give yours other names, or refer to theirs with `existing: true`."),
         );
+    }
+
+    /// What shall be made anew must be wanted, and there.
+    pub(super) fn refuse_replaces(&mut self, wanted: &BTreeMap<&Address, &Resource>) {
+        let inputs = &self.inputs;
+        let managed = |a: &Address| wanted.get(a).is_some_and(|r| r.existing == Existing::Managed);
+        for address in inputs.replace.iter().filter(|a| !managed(a) || !self.recorded.contains_key(*a)) {
+            let mut d = Diagnostic::error("plan::replace-nothing", "What shall be replaced is not there")
+                .address(address)
+                .fact("resource", address.to_string())
+                .detail(format!("`{}` has no such resource, so it cannot be made anew.", inputs.template.name))
+                .state("Nothing was planned and nothing was changed.");
+            let names: Vec<String> = self.recorded.keys().filter(|a| managed(a)).map(ToString::to_string).collect();
+            if let Some(near) = nearest(&address.to_string(), names.iter().map(String::as_str)) {
+                d = d.hint(format!("Did you mean `{near}`?"));
+            }
+            self.problems.push(d.next("See what it has:", format!("swell show {}", inputs.template.name)));
+        }
     }
 
     /// What was recorded is gone, and something else bears its name.
