@@ -302,6 +302,9 @@ pub struct ServerHealth {
     /// How long the answer took, in milliseconds.
     #[serde(default)]
     pub latency_ms: u64,
+    /// What the server says it manages, as in its [`Target`]; empty if it did not come to that.
+    #[serde(default)]
+    pub identity: String,
 }
 
 /// One thing that a server can tell about a resource that is in trouble: a log line, an event.

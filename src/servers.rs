@@ -119,10 +119,9 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
         row.message = "it answers; it has no types until a binding describes its tools".to_owned();
         return;
     }
-    let (target, health) = tokio::join!(server.target(), server.health());
-    match (target, health) {
-        (Ok(target), Ok(health)) => {
-            row.identity = target.identity;
+    match server.health().await {
+        Ok(health) => {
+            row.identity = health.identity;
             row.health = match health.health {
                 Health::Healthy => "healthy",
                 Health::Unhealthy => "unhealthy",
@@ -132,7 +131,7 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
             row.message = clean(&health.message, 200);
             row.latency_ms = Some(health.latency_ms);
         }
-        (Err(e), _) | (_, Err(e)) => {
+        Err(e) => {
             row.health = "unreachable".to_owned();
             row.message = clean(e.message(), 300);
         }

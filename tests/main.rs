@@ -5,6 +5,7 @@ mod support {
     pub mod authorization;
     pub mod env;
     pub mod pty;
+    pub mod watching;
 }
 
 mod engine;

@@ -27,10 +27,9 @@ async fn row(app: &App, server: &AnyServer) -> ServerRow {
         message: String::new(),
         tools: 0,
     };
-    let (target, health) = tokio::join!(server.target(), server.health());
-    match (target, health) {
-        (Ok(target), Ok(health)) => {
-            row.identity = target.identity;
+    match server.health().await {
+        Ok(health) => {
+            row.identity = health.identity;
             row.health = match health.health {
                 Health::Healthy => "healthy",
                 Health::Unhealthy => "unhealthy",
@@ -39,7 +38,7 @@ async fn row(app: &App, server: &AnyServer) -> ServerRow {
             .into();
             row.message = clean(&health.message, 200);
         }
-        (Err(e), _) | (_, Err(e)) => row.message = clean(e.message(), 300),
+        Err(e) => row.message = clean(e.message(), 300),
     }
     if let Some(info) = connection.info().await {
         row.protocol = info.protocol;
