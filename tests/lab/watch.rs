@@ -1,12 +1,14 @@
 //! `swell watch` and `swell wait` in front of third-party servers: what others do is told once, with what changed, and once when it is over.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use swell::mcp::{CallControl, ResourceServer};
 
 use super::{
     aws::{Account, own},
     engine::Engine,
-    support::{LabServer, home_with, lab_server, lab_variable},
+    support::{LabServer, home_with, lab_server, lab_variable, register},
 };
 use crate::support::{
     env::TestEnv,
@@ -17,9 +19,16 @@ const INTERVAL: [&str; 2] = ["--interval", "500ms"];
 
 /// The same server, which writes its process id to the file `pid` of its folder each time it is started.
 fn known(env: &TestEnv, lab: &LabServer) -> LabServer {
-    let pid = env.work().join("pid");
-    let script = r#"echo $$ > "$0.new" && mv "$0.new" "$0" && exec "$@""#;
-    let mut args = vec!["-c".to_owned(), script.to_owned(), pid.to_str().unwrap().to_owned(), lab.command.clone()];
+    wrapped(lab, r#"echo $$ > "$0.new" && mv "$0.new" "$0" && exec "$@""#, &env.work().join("pid"))
+}
+
+/// The same server, and a file with everything that is sent to it.
+fn overheard(env: &TestEnv, lab: &LabServer) -> LabServer {
+    wrapped(lab, r#"tee "$0" | "$@""#, &env.work().join("sent"))
+}
+
+fn wrapped(lab: &LabServer, script: &str, file: &Path) -> LabServer {
+    let mut args = vec!["-c".to_owned(), script.to_owned(), file.to_str().unwrap().to_owned(), lab.command.clone()];
     args.extend(lab.args.iter().cloned());
     LabServer { command: "sh".to_owned(), args, env: lab.env.clone() }
 }
@@ -38,7 +47,7 @@ fn a_container_that_others_stop_kill_and_take_away() {
     let env = home_with(&[("docker", &known(&place, &lab))]);
     let (name, a) = (own("labeye"), own("labeye-a"));
     let one = |n: &str| json!({"server": "docker", "type": "container:run", "name": n, "properties": {"image": "lab/http:1"}});
-    env.write("eye.json", json!({"name": name, "resources": [one(&a), one(&own("labeye-b"))]}).to_string());
+    env.write("eye.json", json!({"name": name, "resources": [one(&a), one(&own("labeye-b")), one(&own("labeye-c"))]}).to_string());
     env.swell(&["apply", "-f", "eye.json", "--yes", "--max-destroy", "0"]).ok();
     let address = format!("docker:container:run:{a}");
     env.swell(&["wait", &address, "--for", "healthy", "--timeout", "60s"]).ok().prints("is healthy");
@@ -77,6 +86,10 @@ fn a_container_that_others_stop_kill_and_take_away() {
     let (rest, code) = watching.interrupt();
     assert_eq!(code, 0, "{rest:#?}");
     env.swell(&["watch", &name, "--once", "--exit-code"]).ok();
+    // Its containers can only be read out of a list: one list is what a look costs, and one call says who answers.
+    register(&env, &[("docker", &overheard(&place, &lab))]);
+    env.swell(&["watch", &name, "--once", "--exit-code"]).ok().prints("Watched 3 resources");
+    assert_eq!(place.read("sent").matches("\"list_containers\"").count(), 1, "{}", place.read("sent"));
     env.swell(&["destroy", &name, "--yes", "--max-destroy", "9"]).ok();
     assert_eq!(engine.names(&name), [""; 0]);
 }
