@@ -275,7 +275,10 @@ fn what_a_server_card_names_is_quarantined_and_shown_with_it() {
 fn health_is_asked_once() {
     let env = TestEnv::new();
     let overheard = format!("tee sent | {SWELL} sandbox serve docker");
-    env.configure(&format!("sandbox = false\n[servers.docker]\ncommand = \"sh\"\nargs = [\"-c\", {overheard:?}]\ncwd = {:?}\n", env.work()));
+    env.configure(&format!(
+        "sandbox = false\n[servers.docker]\ncommand = \"sh\"\nargs = [\"-c\", {overheard:?}]\ncwd = {:?}\n",
+        env.work()
+    ));
     let rows = env.swell(&["servers", "health", "--json"]).ok().json();
     assert_eq!((&rows[0]["health"], &rows[0]["identity"]), (&json!("healthy"), &json!("sandbox:docker:host1")), "{rows}");
     assert_eq!(env.read("sent").matches("\"health_check\"").count(), 1, "{}", env.read("sent"));

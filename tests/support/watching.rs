@@ -54,7 +54,6 @@ impl Watching {
         move |event| event["event"] == "watched" && event["what"] == what && event["well"] == well
     }
 
-
     /// Ctrl-C; the rest that is said, and the exit code.
     pub fn interrupt(mut self) -> (Vec<Value>, i32) {
         signal(self.child.id(), "INT");
@@ -74,8 +73,10 @@ impl Drop for Watching {
 pub fn sights(events: &[Value]) -> Vec<String> {
     let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let seen = events.iter().filter(|e| e["event"] == "watched");
-    seen.map(|e| format!("{} {}: {}", word(if e["address"].is_null() { &e["server"] } else { &e["address"] }), word(&e["what"]), word(&e["text"])))
-        .collect()
+    seen.map(|e| {
+        format!("{} {}: {}", word(if e["address"].is_null() { &e["server"] } else { &e["address"] }), word(&e["what"]), word(&e["text"]))
+    })
+    .collect()
 }
 
 /// Sends a signal to a process that the test started.
