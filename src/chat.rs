@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    diagnostic::{Diagnostic, Failure},
+    diagnostic::Failure,
     domain::DeploymentName,
     event::{Event, RunSummary},
     flow::{self, Draft, Wanted},
     inspect,
     intent::{Facet, Frame, Intent, Question, Role, Target, Turn, Verb, World},
     review::{Level, Review},
-    store::Snapshot,
 };
 
 mod modify;
@@ -22,6 +21,8 @@ mod open;
 
 mod road;
 
+mod target;
+
 mod world;
 
 #[cfg(test)]
@@ -29,10 +30,13 @@ mod tests;
 
 use road::road;
 pub use road::{about, edited, reopen, take};
+use target::{Meant, target};
 pub use world::world;
 
 /// How many earlier turns are kept.
 const HISTORY: usize = 40;
+/// The most words of a yes.
+const AGREES: usize = 4;
 
 /// What is remembered between turns.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -130,6 +134,13 @@ pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner
         }
         talk.say(Role::User, crate::llm::scrub::scrub(&text).text);
         talk.last = Some(frame.clone());
+        if manner == Manner::PlanOnly
+            && let Some(reply) = agreed(talk, &frame, &text)
+        {
+            remember(talk, &reply);
+            replies.push(reply);
+            return Ok(replies);
+        }
         let next = match act(app, talk, frame, &text).await? {
             Next::Reply(reply) => {
                 remember(talk, &reply);
@@ -146,6 +157,25 @@ pub async fn turn(app: &App, talk: &mut Conversation, text: &str, manner: Manner
             }
             Road::Said(words) => text = words,
         }
+    }
+}
+
+/// A yes in words to the plan that is open, where nobody can approve it: the plan is as it was, so it is not made once more.
+fn agreed(talk: &Conversation, frame: &Frame, text: &str) -> Option<Reply> {
+    let (review, pending) = (talk.review.as_ref()?, talk.pending.as_ref()?);
+    let same = Frame { confidence: pending.confidence, parser: pending.parser.clone(), ..frame.clone() } == *pending;
+    (same && text.split_whitespace().count() <= AGREES).then(|| not_here(review))
+}
+
+/// Says how an open plan is applied, where no key can be pressed.
+pub fn not_here(review: &Review) -> Reply {
+    let (plan, name) = (review.plan.short(), &review.plan.deployment);
+    Reply::Say {
+        text: format!(
+            "Plan {plan} for {name} is still open; nothing was changed. No word approves a plan, and there is no terminal here to press a key on.\n\
+             Apply it there with `swell --resume-session` and `/apply`, or allow it beforehand, when it is asked for: --yes --max-destroy {}",
+            review.plan.destroys()
+        ),
     }
 }
 
@@ -333,26 +363,6 @@ fn draft(talk: &mut Conversation, draft: Draft, frame: Frame) -> Result<Next, Fa
                 Err(diagnostics.into())
             }
         },
-    }
-}
-
-async fn target(app: &App, talk: &Conversation, frame: &Frame) -> Result<Snapshot, Failure> {
-    let name = match &frame.target {
-        Target::One(name) => Some(name.clone()),
-        Target::Many(many) => {
-            return Err(Failure::from(
-                Diagnostic::error("chat::one-at-a-time", "One deployment at a time")
-                    .detail(format!("This names several: {}. A plan belongs to one deployment.", many.join(", ")))
-                    .state("Nothing was changed.")
-                    .hint("Ask for the first one, then for the next."),
-            ));
-        }
-        Target::None => talk.about.clone(),
-    };
-    let name = flow::which(app, name.as_deref()).await?;
-    match app.store().latest(&name).await? {
-        Some(s) => Ok(s),
-        None => Err(flow::no_deployment(app, name.as_str()).await),
     }
 }
 

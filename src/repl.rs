@@ -397,6 +397,9 @@ async fn do_own(app: &App, out: &Out, talk: &mut Conversation, own: Own) -> Resu
             let wanted = commands::wanted(app, (!is_file).then_some(what.as_str()), &args).await?;
             Did::Replied(chat::take(app, talk, wanted, Manner::PlanOnly).await?)
         }
+        Own::Apply(None) if manner(app) == Manner::PlanOnly && talk.review.is_some() => {
+            Did::Replied(talk.review.iter().map(|review| chat::not_here(review)).collect())
+        }
         Own::Apply(None) => Did::Replied(chat::reopen(app, talk, manner(app)).await?),
         Own::Apply(Some(file)) => match slash::parse(vec!["apply".into(), file])? {
             Asked::Line(cli) => line(app, out, &cli).await?,

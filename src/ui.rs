@@ -16,6 +16,8 @@ mod details;
 
 pub mod diagnostic;
 
+mod differing;
+
 pub mod graph;
 
 pub mod human;

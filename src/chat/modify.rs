@@ -12,25 +12,30 @@ use crate::{
     store::{RunKind, Snapshot},
 };
 
-use super::{Conversation, Next, Reply, draft, say, target};
+use super::{Conversation, Meant, Next, Reply, draft, say, target};
 
 pub(super) async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
     let request = text.to_owned();
     let parser = Some(frame.parser.clone());
-    match frame.verb {
-        Some(Verb::Failover) => {
-            let pattern = frame.pattern.clone().unwrap_or_else(|| "disaster-recovery".into());
-            let params = with_domain(app, &pattern, &frame).await?;
-            draft(talk, flow::from_pattern(app, &pattern, params, None, request).await?, frame)
+    if frame.verb == Some(Verb::Failover) {
+        let pattern = frame.pattern.clone().unwrap_or_else(|| "disaster-recovery".into());
+        let params = with_domain(app, &pattern, &frame).await?;
+        return draft(talk, flow::from_pattern(app, &pattern, params, None, request).await?, frame);
+    }
+    let snapshot = match target(app, talk, &frame).await? {
+        Meant::One(snapshot) => *snapshot,
+        Meant::Several(question) => {
+            talk.pending = Some(Frame { target: Target::None, missing: question.about.clone(), question: Some(question.clone()), ..frame });
+            return Ok(Next::Reply(Reply::Ask { question }));
         }
+    };
+    match frame.verb {
         Some(Verb::Destroy) => {
-            let snapshot = target(app, talk, &frame).await?;
             let wanted = Wanted { parser, ..flow::nothing(&snapshot.deployment, request) };
             talk.pending = Some(frame);
             Ok(Next::Plan(Box::new(wanted)))
         }
         Some(Verb::Rollback) => {
-            let snapshot = target(app, talk, &frame).await?;
             let number = frame.params.get("revision").and_then(|s| number(&s.value));
             let older = flow::older(app, &snapshot.deployment, number).await?;
             let kind = if number.is_some() { RunKind::Rollback } else { RunKind::Undo };
@@ -46,7 +51,6 @@ pub(super) async fn modify(app: &App, talk: &mut Conversation, frame: Frame, tex
             )))
         }
         _ => {
-            let snapshot = target(app, talk, &frame).await?;
             let changed = match parameters(app, &snapshot, &frame) {
                 Ok(changed) => changed,
                 Err(question) => {

@@ -92,3 +92,30 @@ async fn where_something_shall_run_is_heard_when_it_is_made_and_when_it_is_corre
     say(&desk, &mut talk, "run it on kubernetes instead").await;
     assert_eq!(talk.pending.as_ref().unwrap().params["platform"].value, serde_json::json!("kubernetes"));
 }
+
+#[tokio::test]
+async fn everything_at_once_is_taken_one_by_one() {
+    let desk = Desk::new().await;
+    let net = |name: &str| serde_json::json!({"name": name, "resources": [{"server": "docker", "type": "network", "name": format!("{name}-net"), "properties": {}}]});
+    let mut talk = Conversation::default();
+    let failure = turn(&desk.app, &mut talk, "delete everything", Manner::PlanOnly).await.unwrap_err();
+    assert!(format!("{failure:?}").contains("Nothing is deployed."), "{failure:?}");
+    desk.apply(&net("calm")).await;
+    let replies = say(&desk, &mut Conversation::default(), "delete everything").await;
+    let Some(Reply::Planned { deployment, .. }) = replies.first() else { panic!("{replies:?}") };
+    assert_eq!(deployment.as_str(), "calm");
+    desk.apply(&net("shop")).await;
+    for text in ["delete everything", "destroy all my stuff", "destroy calm and shop"] {
+        let mut talk = Conversation::default();
+        let replies = say(&desk, &mut talk, text).await;
+        let Some(Reply::Ask { question }) = replies.first() else { panic!("{text}: {replies:?}") };
+        assert_eq!(question.choices, ["calm", "shop"], "{text}");
+        let replies = say(&desk, &mut talk, "all of them").await;
+        assert!(matches!(replies.first(), Some(Reply::Ask { .. })), "{text}: {replies:?}");
+        let replies = say(&desk, &mut talk, "shop").await;
+        let Some(Reply::Planned { deployment, .. }) = replies.first() else { panic!("{text}: {replies:?}") };
+        assert_eq!(deployment.as_str(), "shop", "{text}");
+        let demand = talk.review.as_ref().unwrap().demand();
+        assert!(matches!(demand, crate::review::Demand::TypeName { .. }), "{text}: {demand:?}");
+    }
+}

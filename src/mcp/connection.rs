@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     ConnectError,
     auth::{AuthSpec, Challenge},
-    error::Login,
+    error::{Login, last_words},
     handler::{Ask, Handler, Shared},
     handshake::{handshake_words, other_lifecycle, with_noise},
     http::{HttpSpec, cause, challenge},
@@ -150,8 +150,8 @@ impl Session {
             if let Some(status) = process.ended_within(Duration::from_millis(if self.is_closed() { 500 } else { 0 })).await {
                 parts.push(format!("the program ended ({status})"));
             }
-            if let Some(last) = process.stderr().last() {
-                parts.push(format!("its last line on stderr: {last}"));
+            if let Some(words) = last_words(&process.stderr()) {
+                parts.push(format!("its last words on stderr: {words}"));
             }
         }
         if let Some((count @ 1.., last)) = self.ledger.as_ref().map(|l| l.noise()) {

@@ -8,6 +8,9 @@ use crate::{
     domain::{ServerName, text::clean_line},
 };
 
+/// How many of a program's last lines on stderr stand in a diagnostic; `servers doctor` shows all that are kept.
+const STDERR_SHOWN: usize = 12;
+
 /// Why there is no connection to a server. Texts of the server inside are already cleaned and bounded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -109,7 +112,7 @@ impl ConnectError {
 
     /// One sentence for the reason of a call that could not be sent.
     pub(crate) fn in_brief(&self) -> String {
-        let last = self.stderr().last().map(|line| format!("; its last line on stderr: {line}")).unwrap_or_default();
+        let last = last_words(self.stderr()).map(|words| format!("; its last words on stderr: {words}")).unwrap_or_default();
         format!("there is no connection: {self}{last}")
     }
 
@@ -120,6 +123,13 @@ impl ConnectError {
             ConnectError::Spawn { .. } | ConnectError::Http { .. } | ConnectError::Auth { .. } => &[],
         }
     }
+}
+
+/// What a program said last on stderr, in one line: an error is often broken over several, and the last one alone says little.
+pub(super) fn last_words(stderr: &[String]) -> Option<String> {
+    let from = stderr.len().saturating_sub(3);
+    let words: Vec<&str> = stderr[from..].iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
+    (!words.is_empty()).then(|| words.join(" / "))
 }
 
 impl Explain for ConnectError {
@@ -137,8 +147,10 @@ impl Explain for ConnectError {
         if let ConnectError::Auth { challenge: Some(challenge), .. } = self {
             d = d.fact("it says", clean_line(&challenge.header, 300));
         }
-        if !self.stderr().is_empty() {
-            d = d.fact("stderr", self.stderr().join("\n"));
+        // The end of a stack trace says where it happened; the page is not for the whole of it.
+        let from = self.stderr().len().saturating_sub(STDERR_SHOWN);
+        for line in &self.stderr()[from..] {
+            d = d.fact("stderr", line.trim_end());
         }
         let d = d
             .detail(format!("The server `{server}` is not connected: {self}."))
@@ -175,5 +187,38 @@ impl Explain for CallError {
             ),
         };
         d.server(server).fact("server", server.to_string()).next("To see how the server is, run:", format!("swell servers doctor {server}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnectError, STDERR_SHOWN, last_words};
+    use crate::diagnostic::Explain;
+
+    #[test]
+    fn the_last_words_are_three_lines_at_most_and_none_of_them_is_empty() {
+        let lines = |all: &[&str]| all.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>();
+        assert_eq!(last_words(&[]), None);
+        assert_eq!(last_words(&lines(&["  "])), None);
+        let said = lines(&[
+            "INFO start",
+            "could not connect: refused",
+            "   Is the server running on that host",
+            "      and accepting connections?",
+        ]);
+        assert_eq!(
+            last_words(&said).as_deref(),
+            Some("could not connect: refused / Is the server running on that host / and accepting connections?")
+        );
+    }
+
+    #[test]
+    fn each_line_of_stderr_is_a_line_of_its_own_and_only_the_last_ones_are_there() {
+        let stderr = (0..30).map(|n| format!("    at frame {n}")).collect();
+        let error = ConnectError::Exited { server: "s".parse().unwrap(), status: "exit code 1".to_owned(), stderr };
+        let facts = error.explain().facts;
+        let said: Vec<&str> = facts.iter().filter(|(label, _)| *label == "stderr").map(|(_, line)| line.as_str()).collect();
+        assert_eq!(said.len(), STDERR_SHOWN);
+        assert_eq!(said.last(), Some(&"    at frame 29"));
     }
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{
     Style,
+    differing::{self, Leaf},
     lines::{Line, Page, Tone, count},
     review::{LABEL, SIGN},
     rows::{Row, Rows},
@@ -14,14 +15,6 @@ use crate::{
     plan::{Change, Shown},
 };
 
-/// One property, flattened to a leaf.
-struct Leaf {
-    path: Vec<PathStep>,
-    before: Shown,
-    after: Shown,
-    forces: bool,
-}
-
 /// Writes the properties of a row below its line.
 pub(super) fn properties(row: &Row, rows: &Rows, style: &Style, page: &mut Page) {
     let mut leaves = Vec::new();
@@ -29,7 +22,7 @@ pub(super) fn properties(row: &Row, rows: &Rows, style: &Style, page: &mut Page)
         let hidden = change.path.head().is_some_and(|h| row.is_sensitive(h));
         let hide = |s: &Shown| if hidden && *s != Shown::Absent { Shown::Secret } else { s.clone() };
         let change = Change { before: hide(&change.before), after: hide(&change.after), ..change.clone() };
-        flatten(&change, &mut leaves);
+        leaves.extend(differing::leaves(&change));
     }
     if row.changes().is_empty() && row.action == Action::Delete {
         gone(row, &mut leaves);
@@ -46,6 +39,23 @@ pub(super) fn properties(row: &Row, rows: &Rows, style: &Style, page: &mut Page)
             open.push(step.clone());
         }
         property(leaf, &key(last), indent + 2 * open.len(), rows, style, page);
+    }
+}
+
+/// Lines below a row of a brief review, at most.
+const BRIEF: usize = 8;
+
+/// The properties of a row below its line, as many as a brief review has room for.
+pub(super) fn in_brief(row: &Row, rows: &Rows, style: &Style, page: &mut Page) {
+    let mut whole = Page::default();
+    properties(row, rows, style, &mut whole);
+    let more = whole.lines.len().saturating_sub(BRIEF);
+    // One line more instead of a line that says so.
+    let shown = if more == 1 { whole.lines.len() } else { whole.lines.len() - more };
+    page.lines.extend(whole.lines.into_iter().take(shown));
+    if more > 1 {
+        let text = format!("{}… {more} more lines: `d` shows them", " ".repeat(LABEL + SIGN + 2));
+        page.flow(Line::of(Tone::Dim, &text), style, LABEL + SIGN + 4);
     }
 }
 
@@ -84,45 +94,7 @@ fn gone(row: &Row, leaves: &mut Vec<Leaf>) {
     let Some(before) = &row.step.before else { return };
     for (name, v) in value::hide(&before.properties, &before.sensitive) {
         let path = PropertyPath::key(name);
-        flatten(&Change { path, before: Shown::Value(v), after: Shown::Absent, forces_replace: false }, leaves);
-    }
-}
-
-/// Splits a change of objects or lists into the changes of their members; members that are equal are left out.
-fn flatten(change: &Change, leaves: &mut Vec<Leaf>) {
-    let inner = |s: &Shown| match s {
-        Shown::Value(v @ (Value::Object(_) | Value::Array(_))) if !is_empty(v) => Some(members(v)),
-        _ => None,
-    };
-    let known = |s: &Shown| matches!(s, Shown::Absent | Shown::Value(_));
-    let (old, new) = (inner(&change.before), inner(&change.after));
-    let splits = match (&old, &new) {
-        (Some(_), Some(_)) => true,
-        (Some(_), None) => change.after == Shown::Absent,
-        (None, Some(_)) => change.before == Shown::Absent,
-        (None, None) => false,
-    };
-    if !splits || !known(&change.before) || !known(&change.after) {
-        leaves.push(Leaf {
-            path: change.path.0.clone(),
-            before: change.before.clone(),
-            after: change.after.clone(),
-            forces: change.forces_replace,
-        });
-        return;
-    }
-    let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-    let find = |side: &[(PathStep, Value)], step: &PathStep| side.iter().find(|(s, _)| s == step).map(|(_, v)| v.clone());
-    let mut steps: Vec<PathStep> = old.iter().map(|(s, _)| s.clone()).collect();
-    steps.extend(new.iter().map(|(s, _)| s.clone()).filter(|s| find(&old, s).is_none()));
-    for step in steps {
-        let (a, b) = (find(&old, &step), find(&new, &step));
-        if a != b {
-            let mut path = change.path.clone();
-            path.0.push(step);
-            let shown = |v: Option<Value>| v.map_or(Shown::Absent, Shown::Value);
-            flatten(&Change { path, before: shown(a), after: shown(b), forces_replace: change.forces_replace }, leaves);
-        }
+        leaves.extend(differing::leaves(&Change { path, before: Shown::Value(v), after: Shown::Absent, forces_replace: false }));
     }
 }
 

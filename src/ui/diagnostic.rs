@@ -161,7 +161,11 @@ impl Page {
     fn facts(&mut self, facts: &[(&'static str, String)]) {
         let Some(widest) = facts.iter().map(|(label, _)| label.width()).max() else { return };
         self.out.push('\n');
+        let mut above = "";
         for (label, value) in facts {
+            // Several lines of one kind stand under one label.
+            let label = if *label == above { "" } else { *label };
+            above = if label.is_empty() { above } else { label };
             let indent = 2 + widest + 2;
             let mut lines = wrap(&clean(value), self.width.saturating_sub(indent)).into_iter();
             self.out.push_str("  ");

@@ -218,3 +218,18 @@ fn any_width_does() {
         }
     }
 }
+
+#[test]
+fn lines_of_one_kind_stand_under_one_label() {
+    let diagnostic = Diagnostic::error("mcp::exited", "A server ended at once")
+        .fact("server", "shop")
+        .fact("stderr", "Traceback:")
+        .fact("stderr", "ValueError: no key")
+        .detail("It is not connected.")
+        .state("Nothing was changed.");
+    assert!(
+        plain(&diagnostic).contains("\n  server  shop\n  stderr  Traceback:\n          ValueError: no key\n"),
+        "{}",
+        plain(&diagnostic)
+    );
+}

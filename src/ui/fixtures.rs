@@ -234,6 +234,38 @@ pub fn nothing() -> Review {
     Review::new(plan, Some("offline".into()), Vec::new())
 }
 
+/// Changes of lists and maps, of which only a little differs.
+pub fn collections() -> Review {
+    let update = |name: &str, changes: Vec<Change>| Step { changes, ..step(name, Action::Update) };
+    let backends = |all: &[u8]| json!(all.iter().map(|n| format!("10.1.174.{n}:80")).collect::<Vec<_>>());
+    let rule = |port: u16| json!({"protocol": "tcp", "from": "any", "port": port});
+    let steps = vec![
+        update(
+            "aws:vpc:vpc:main",
+            vec![change("tags", val(json!({"env": "lab", "owner": "ops"})), val(json!({"env": "lab2", "owner": "ops"})))],
+        ),
+        update(
+            "opnsense:haproxy:backend:blog-web",
+            vec![
+                change("servers", val(backends(&[217, 95, 12])), val(backends(&[217, 95, 30, 31]))),
+                change("description", val(json!("blog: 3 WordPress containers")), val(json!("blog: 4 WordPress containers"))),
+                change("options", val(json!({"check": true})), val(json!({"check": true, "inter": "2s"}))),
+            ],
+        ),
+        update(
+            "aws:vpc:security-group:web",
+            vec![change("ingress", val(json!([rule(80), rule(443)])), val(json!([rule(443), rule(80), rule(8080)])))],
+        ),
+        update("kubernetes:config:configmap:big", vec![change("data", val(json!({"a": "1"})), val(numbered(20)))]),
+    ];
+    Review::new(plan("lists", RunKind::Apply, steps, &[&[0, 1, 2, 3]], &[]), Some("offline".into()), Vec::new())
+}
+
+/// `{k00: 0, k01: 1, …}`.
+fn numbered(n: usize) -> Value {
+    (0..n).map(|i| (format!("k{i:02}"), json!(i))).collect::<serde_json::Map<_, _>>().into()
+}
+
 /// A plan in which every text that can come from outside is `text`.
 pub fn hostile(text: &str) -> Review {
     let mut review = blog();

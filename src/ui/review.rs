@@ -176,8 +176,10 @@ fn findings(plan: &Plan, rows: &Rows, style: &Style, page: &mut Page) {
             entry(once(&mut first, "drift"), Action::Delete, &name, Line::of(Tone::Bad, "gone from the server"), style, page);
         }
         for change in &drift.changes {
-            let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
-            entry(once(&mut first, "drift"), Action::Update, &name, rest.add(Tone::Dim, " (changed on the server)"), style, page);
+            for (path, text) in telling::apart(change, rows) {
+                let rest = Line::of(Tone::Plain, &format!("{path} ")).join(text).add(Tone::Dim, " (changed on the server)");
+                entry(once(&mut first, "drift"), Action::Update, &name, rest, style, page);
+            }
         }
         for change in &drift.outputs {
             let rest = Line::of(Tone::Plain, &format!("{} ", change.path)).join(telling::arrow(&change.before, &change.after, rows));
@@ -242,6 +244,10 @@ impl Table<'_> {
         if matches!(row.action, Action::Replace | Action::Delete) {
             // Why something goes is never cut off.
             page.flow(left.join(telling::telling(row, rows, usize::MAX)), style, LABEL + SIGN + 2);
+        } else if row.action == Action::Update && telling::telling(row, rows, usize::MAX).width() > room {
+            // What changes is never cut off either: it stands below, one line for each entry.
+            page.flow(left.join(telling::reasons_of_change(row)), style, LABEL + SIGN + 2);
+            details::in_brief(row, rows, style, page);
         } else if room >= 16 {
             page.line(left.join(telling::telling(row, rows, room)));
         } else {

@@ -23,6 +23,13 @@ fn a_review_in_detail() {
 }
 
 #[test]
+fn of_a_list_or_a_map_what_differs_is_what_is_seen() {
+    insta::assert_snapshot!("review_collections_120", at(&fixtures::collections(), Level::Brief, 120));
+    insta::assert_snapshot!("review_collections_80", at(&fixtures::collections(), Level::Brief, 80));
+    insta::assert_snapshot!("review_collections_40", at(&fixtures::collections(), Level::Brief, 40));
+}
+
+#[test]
 fn a_review_as_a_tree() {
     insta::assert_snapshot!("review_graph_80", at(&fixtures::blog(), Level::Graph, 80));
 }

@@ -285,9 +285,9 @@ pub fn drift(plan: &Plan, style: &Style) -> String {
         let sign = if drift.gone { Action::Delete } else { Action::Update };
         page.flow(one_line(sign, &drift.address, drift), style, 4);
         for change in &drift.changes {
-            let line =
-                Line::of(Tone::Plain, &format!("      {}: ", change.path)).join(telling::arrow(&change.before, &change.after, &rows));
-            page.flow(line, style, 8);
+            for (path, text) in telling::apart(change, &rows) {
+                page.flow(Line::of(Tone::Plain, &format!("      {path}: ")).join(text), style, 8);
+            }
         }
     }
     let text = match plan.drift.len() {

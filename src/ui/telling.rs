@@ -1,12 +1,13 @@
 //! What one line says of a step: the few properties that tell most, what changes, why it goes.
 
 use super::{
+    differing,
     lines::{Line, Tone},
     rows::{Row, Rows},
     value::{self, SECRET},
 };
 use crate::{
-    domain::Action,
+    domain::{Action, PropertyPath, path::PathStep},
     plan::{Change, Shown},
 };
 
@@ -29,6 +30,11 @@ pub(super) fn reasons(row: &Row) -> Line {
         parts.push(Line::of(Tone::Dim, &format!("tool {tool}")));
     }
     dotted(parts, usize::MAX)
+}
+
+/// Why a change is made, where that is known.
+pub(super) fn reasons_of_change(row: &Row) -> Line {
+    row.step.because.as_ref().map(|why| Line::of(Tone::Plain, why)).unwrap_or_default()
 }
 
 /// Property names that say most about a resource, most telling first.
@@ -76,8 +82,9 @@ pub(super) fn telling(row: &Row, rows: &Rows, room: usize) -> Line {
     match row.action {
         Action::Replace => {
             for c in changes.iter().filter(|c| c.forces_replace) {
-                let line = Line::of(Tone::Plain, &c.path.to_string()).add(Tone::Replace, " changed (forces replace): ");
-                parts.push(line.join(change_text(row, c, rows)));
+                for (path, text) in differences(row, c, rows) {
+                    parts.push(Line::of(Tone::Plain, &path).add(Tone::Replace, " changed (forces replace): ").join(text));
+                }
             }
             if !changes.iter().any(|c| c.forces_replace) {
                 parts.push(Line::of(Tone::Replace, row.step.replace.as_deref().unwrap_or("must be replaced")));
@@ -85,7 +92,9 @@ pub(super) fn telling(row: &Row, rows: &Rows, room: usize) -> Line {
         }
         Action::Update => {
             for c in changes {
-                parts.push(Line::of(Tone::Plain, &format!("{} ", c.path)).join(change_text(row, c, rows)));
+                parts.extend(
+                    differences(row, c, rows).into_iter().map(|(path, text)| Line::of(Tone::Plain, &format!("{path} ")).join(text)),
+                );
             }
         }
         Action::Create => {
@@ -155,12 +164,45 @@ fn dotted(parts: Vec<Line>, room: usize) -> Line {
     line
 }
 
-/// `before -> after`, with the common beginning of a tagged value said once.
-fn change_text(row: &Row, change: &Change, rows: &Rows) -> Line {
+/// What differs in a property: paths, each with `before -> after`, or with the entries that come (`+ a, b`) and go (`- c`).
+fn differences(row: &Row, change: &Change, rows: &Rows) -> Vec<(String, Line)> {
     if change.path.head().is_some_and(|h| row.is_sensitive(h)) {
-        return Line::of(Tone::Dim, &format!("{SECRET} (changed)"));
+        return vec![(change.path.to_string(), Line::of(Tone::Dim, &format!("{SECRET} (changed)")))];
     }
-    arrow(&change.before, &change.after, rows)
+    apart(change, rows)
+}
+
+/// The same of a change that holds nothing sensitive.
+pub(super) fn apart(change: &Change, rows: &Rows) -> Vec<(String, Line)> {
+    let mut out: Vec<(String, Line)> = Vec::new();
+    let mut sign_of_last = "";
+    for leaf in differing::leaves(change) {
+        let (sign, tone, one) = match (&leaf.before, &leaf.after) {
+            (Shown::Absent, after) => ("+", Tone::Good, after),
+            (before, Shown::Absent) => ("-", Tone::Bad, before),
+            _ => ("", Tone::Plain, &leaf.after),
+        };
+        let Some((holder, step)) = differing::held(&leaf, change).filter(|_| !sign.is_empty()) else {
+            sign_of_last = "";
+            out.push((PropertyPath(leaf.path.clone()).to_string(), arrow(&leaf.before, &leaf.after, rows)));
+            continue;
+        };
+        let entry = match step {
+            PathStep::Key(key) => Line::of(Tone::Plain, &format!("{key}: ")).join(value::line(one, rows)),
+            PathStep::Index(_) => value::line(one, rows),
+        };
+        let holder = holder.to_string();
+        match out.last_mut().filter(|(path, _)| *path == holder && !sign_of_last.is_empty()) {
+            Some((_, line)) if sign_of_last == sign => line.push(Tone::Plain, ", "),
+            Some((_, line)) => line.push(tone, &format!(" {sign} ")),
+            None => out.push((holder, Line::of(tone, &format!("{sign} ")))),
+        }
+        if let Some((_, line)) = out.last_mut() {
+            line.append(entry);
+        }
+        sign_of_last = sign;
+    }
+    out
 }
 
 pub(super) fn arrow(before: &Shown, after: &Shown, rows: &Rows) -> Line {

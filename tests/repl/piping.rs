@@ -10,7 +10,8 @@ fn pipe_never_applies() {
     let output = home.pipe(&[], &format!("{REQUEST}y\nyes\n/apply\n"));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("> deploy WordPress with HA on blog.example.org\n"), "{text}");
-    assert!(text.contains(" to add, 0 to change"), "{text}");
+    assert_eq!(text.matches(" to add, 0 to change").count(), 1, "a yes makes no second plan: {text}");
+    assert_eq!(text.matches("No word approves a plan").count(), 3, "{text}");
     assert!(text.contains("> yes\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
     assert!(!home.world().iter().any(|a| a.contains("blog-")));

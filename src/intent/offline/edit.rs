@@ -63,6 +63,10 @@ impl Scene<'_> {
             }
             return Some(frame);
         }
+        // "Which one?" - "all of them": the question stays.
+        if pending.missing.iter().any(|m| m == "target") && self.target.all && self.heads.is_empty() {
+            return Some(Frame { target: Target::One("all".to_owned()), question: None, confidence: 0.6, ..pending.clone() });
+        }
         // "wait, I meant the other one": the same request for another target.
         let acts = self.heads.iter().any(|h| {
             matches!(

@@ -258,6 +258,51 @@ fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
         || r.low(after) == "not" && ["must", "should", "shall"].contains(&r.before(after, 1))
 }
 
+/// Whether everything that is deployed is meant: "everything", "all of it", "all my stuff", "the whole lot".
+fn means_everything(r: &Reading<'_>) -> bool {
+    let last = [
+        "everything",
+        "deployments",
+        "deployment",
+        "them",
+        "it",
+        "alles",
+        "todo",
+        "tout",
+        "lot",
+        "infrastructure",
+        "estate",
+        "have",
+        "all",
+        "every",
+        "todos",
+    ];
+    // "all of it is slow" speaks of all; "most of all", "at all", "after all" do not.
+    let spoken = |at: usize| {
+        let before = r.before(at, 1);
+        !(before == "of" && r.before(at, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
+    };
+    let told = r.marks.spans("all").iter().find(|s| last.contains(&r.low(s.end.saturating_sub(1)))).is_some_and(|s| {
+        let next = r.low(s.end);
+        // "everything encrypted" says how, not what.
+        let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
+        let whole = matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
+            || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
+            || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them");
+        spoken(s.start) && whole
+    });
+    let acts = ["destroy", "stop", "start", "restart", "rollback", "backup"].iter().any(|class| r.marks.any(class));
+    told || acts
+        && (0..r.tokens.len()).any(|i| {
+            let quantity = matches!(r.low(i), "all" | "every" | "whole" | "entire" | "complete" | "ganze" | "gesamte" | "toute" | "toda");
+            let mut noun = i + 1;
+            while noun < i + 4 && (r.is_filler(noun) || matches!(r.low(noun), "of" | "these" | "those" | "this" | "that")) {
+                noun += 1;
+            }
+            quantity && spoken(i) && r.lexicon.is("whole", r.low(noun)) && !r.tokens[i..noun].iter().any(|t| t.ends_clause())
+        })
+}
+
 fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     let name = |i: usize| world.deployments.get(i).map(|d| d.name.clone()).unwrap_or_default();
     let mut kept = BTreeSet::new();
@@ -276,39 +321,7 @@ fn choose(r: &Reading<'_>, world: &World, mentions: Vec<Mention>) -> Resolved {
     }
     live.retain(|m| !kept.contains(&m.deployment));
     let top = live.iter().map(|m| m.tier).max().unwrap_or(Tier::None);
-    let all_span = r.marks.spans("all").iter().find(|s| {
-        [
-            "everything",
-            "deployments",
-            "deployment",
-            "them",
-            "it",
-            "alles",
-            "todo",
-            "tout",
-            "lot",
-            "infrastructure",
-            "estate",
-            "have",
-            "all",
-            "every",
-            "todos",
-        ]
-        .contains(&r.low(s.end.saturating_sub(1)))
-    });
-    let everything = all_span
-        .filter(|s| {
-            let before = r.before(s.start, 1);
-            !(before == "of" && r.before(s.start, 2) != "rid" || matches!(before, "at" | "after" | "above" | "first"))
-        })
-        .is_some_and(|s| {
-            let next = r.low(s.end);
-            // "everything encrypted" says how, not what.
-            let how = next.ends_with("ed") || ["else", "on", "about", "verschlusselt", "chiffre", "cifrado"].contains(&next);
-            matches!(r.low(s.start), "everything" | "alles" | "todo" | "tout") && !how
-                || ["deployments", "deployment", "", "of", "environments", "resources", "apps", "down", "now"].contains(&next)
-                || matches!(r.low(s.end.saturating_sub(1)), "deployments" | "deployment" | "them")
-        });
+    let everything = means_everything(r);
     let spans: Vec<(usize, usize)> = live.iter().filter(|m| m.tier >= Tier::Part).map(|m| (m.start, m.end)).collect();
     if everything && top < Tier::Part {
         let names: Vec<String> =

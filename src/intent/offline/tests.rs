@@ -338,3 +338,26 @@ proptest! {
         prop_assert!(!shown.contains("rm -rf") && !shown.contains("$(") && !shown.contains("| sh") && !shown.contains('`'), "{shown}");
     }
 }
+
+#[test]
+fn everything_at_once_is_one_wish_for_all_of_it() {
+    for text in [
+        "delete everything",
+        "destroy all my stuff",
+        "tear it all down",
+        "tear the whole lot down",
+        "wipe all of our things",
+        "nuke the entire setup",
+        "remove all deployments",
+        "kill them all",
+    ] {
+        let frame = PARSER.parse(text, &garage());
+        assert_eq!((frame.intent, frame.verb), (Some(Intent::Modify), Some(Verb::Destroy)), "{text}");
+        assert_eq!(frame.target, Target::One("all".into()), "{text}");
+    }
+    for text in ["delete all my selfies", "all things considered, how is it going?", "set up all the things for a blog on blog.example.org"]
+    {
+        let frame = PARSER.parse(text, &garage());
+        assert_ne!(frame.verb, Some(Verb::Destroy), "{text}: {frame:?}");
+    }
+}
