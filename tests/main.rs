@@ -4,6 +4,7 @@
 mod support {
     pub mod authorization;
     pub mod env;
+    pub mod notes;
     pub mod pty;
     pub mod watching;
 }
