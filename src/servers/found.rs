@@ -52,7 +52,11 @@ pub async fn network(app: &App, span: Duration) -> Result<Vec<Offer>, Failure> {
             continue;
         };
         let note = format!("`{}` on {} says in the network that it is there; anybody in it can say so", one.instance, one.host);
-        let entry = json!({"type": "http", "url": url, "notes": [note]});
+        let mut notes = vec![note];
+        if one.is_here() {
+            notes.push("the address that it says means this machine, whoever says it".to_owned());
+        }
+        let entry = json!({"type": "http", "url": url, "notes": notes});
         finds.push(find(format!("mdns:{}", one.instance), one.instance.clone(), entry));
     }
     keep(app, "mdns:", finds)
