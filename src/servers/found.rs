@@ -89,7 +89,9 @@ pub async fn at_url(app: &App, url: &str) -> Result<Vec<Offer>, Failure> {
                 notes.extend(
                     wanted.iter().map(|(h, s)| format!("it wants the header {h}: swell secrets set {}", s.as_str().unwrap_or_default())),
                 );
-                let entry = json!({"type": "http", "url": o.url, "headers": o.headers, "secretHeaders": wanted, "notes": notes});
+                let entry = json!({
+                    "type": "http", "url": o.url, "headers": o.headers, "secretHeaders": wanted, "notes": notes, "card": o.claims,
+                });
                 finds.push(find(format!("card:{}", o.name), called, entry));
             }
             Err(why) => reasons.push(why),

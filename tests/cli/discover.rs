@@ -113,3 +113,53 @@ async fn a_server_of_the_network_is_closed_until_it_was_reviewed() {
     }
     assert_eq!(other.said().seen, [""; 0]);
 }
+
+/// A card is a claim: it is held against the server as soon as it answers, and what differs is for the person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_as_its_card_says_is_told() {
+    let env = TestEnv::new().var("COLUMNS", "1000");
+    let far = Far::start(&env, "docker", "127.0.0.1").await;
+    far.said().card = Some(json!({
+        "$schema": "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json",
+        "name": "org.example/weather", "version": "9.9.9", "description": "Weather.",
+        "remotes": [{"type": "streamable-http", "url": far.url(), "supportedProtocolVersions": ["1999-01-01"]}],
+        "tools": [{"name": "health_check"}, {"name": "get_forecast"}],
+    }));
+    let differs = [
+        "its card calls it `org.example/weather`, and it calls itself `",
+        "its card says version 9.9.9, and it says ",
+        "its card says that it speaks MCP 1999-01-01, and it speaks ",
+        "its card lists tools that it does not offer: get_forecast",
+        "it offers tools that its card does not list: ",
+    ];
+    let name = "weather";
+    env.swell(&["servers", "discover", &far.url()]).ok().prints("quarantined");
+    let shown = env.swell(&["servers", "review", name]);
+    assert!(!shown.stderr.contains(differs[0]), "it was not connected to yet: {shown}");
+    // The yes to the start is not the yes to a server that is another one than was said.
+    let tools = env.swell(&["servers", "review", name, "--digest", &digest(&shown)]);
+    assert_eq!(tools.code, 1, "{tools}");
+    differs.iter().for_each(|d| assert!(tools.stderr.contains(d), "{d}: {tools}"));
+    assert_eq!(row(&env, name)["trust"], "quarantined");
+    env.swell(&["servers", "review", name, "--digest", &digest(&tools)]).ok();
+    let listed = row(&env, name);
+    assert_eq!((&listed["trust"], listed["differs"].as_array().unwrap().len()), (&json!("reviewed"), differs.len()), "{listed}");
+    env.swell(&["servers", "list"]).any_code().prints(&format!("! {}", differs[4]));
+    env.swell(&["servers", "doctor", name]).any_code().prints(differs[1]);
+
+    // One that is as its card says has nothing to tell.
+    let version = env!("CARGO_PKG_VERSION");
+    let card = far.said().card.take().unwrap();
+    let title = listed["differs"][0].as_str().unwrap().rsplit('`').nth(1).unwrap().to_owned();
+    let mut honest = card.clone();
+    (honest["name"], honest["version"]) = (json!(format!("org.example/{title}")), json!(version));
+    honest["remotes"][0]["supportedProtocolVersions"] = json!([listed["protocol"]]);
+    honest.as_object_mut().unwrap().remove("tools");
+    far.said().card = Some(honest);
+    let offers = env.swell(&["servers", "discover", &far.url(), "--json"]).ok().json();
+    let name = offers[0]["server"]["name"].as_str().unwrap().to_owned();
+    let shown = env.swell(&["servers", "review", &name]);
+    env.swell(&["servers", "review", &name, "--digest", &digest(&shown)]).ok().prints("is reviewed");
+    assert!(row(&env, &name)["differs"].is_null());
+    env.swell(&["servers", "doctor", &name]).any_code().prints("as it says");
+}

@@ -25,8 +25,6 @@ pub struct Said {
     pub seen: Vec<String>,
     /// Its server card.
     pub card: Option<Value>,
-    /// Another version than it has.
-    pub version: Option<String>,
 }
 
 impl Far {
@@ -110,10 +108,9 @@ impl Respond for Bridge {
             let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
             *program = Some(Program { child, input, output });
         }
-        let Some(mut answer) = program.as_mut().unwrap().exchange(&message) else { return ResponseTemplate::new(202) };
-        if let (Some(version), Some(place)) = (&said.version, answer.pointer_mut("/result/serverInfo/version")) {
-            *place = version.as_str().into();
+        match program.as_mut().unwrap().exchange(&message) {
+            Some(answer) => ResponseTemplate::new(200).set_body_json(answer),
+            None => ResponseTemplate::new(202),
         }
-        ResponseTemplate::new(200).set_body_json(answer)
     }
 }
