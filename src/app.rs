@@ -153,6 +153,7 @@ impl App {
                 ask: elicit::asker(&parts.human),
                 guard,
                 roots: endpoint::roots(setting, &parts),
+                reading: Some(reading(&parts.config)),
             };
             let server = Arc::new(AnyServer::new(Connection::new(row.entry.name.clone(), endpoint, options), bindings.clone()));
             servers.insert(server.clone());
@@ -206,7 +207,11 @@ impl App {
     /// A connection of its own to a registered server, with nothing held against its tools: for its review, after the person's yes.
     pub fn connection_for_review(&self, entry: &Registered) -> Result<Arc<Connection>, Failure> {
         let endpoint = endpoint(&entry.name, &entry.setting, &self.parts, &self.secrets).map_err(|d| Failure::from(*d))?;
-        let options = ConnectOptions { timeout: Duration::from_secs(entry.setting.start_timeout), ..ConnectOptions::default() };
+        let options = ConnectOptions {
+            timeout: Duration::from_secs(entry.setting.start_timeout),
+            reading: Some(reading(&self.parts.config)),
+            ..ConnectOptions::default()
+        };
         Ok(Connection::new(entry.name.clone(), endpoint, options))
     }
 
@@ -378,6 +383,11 @@ impl App {
         futures::future::join_all(self.connections.iter().map(|s| s.connection().close())).await;
         self.store.close().await;
     }
+}
+
+/// How long a question to a server may take: its longest silence, and in all.
+fn reading(config: &Config) -> (Duration, Duration) {
+    (Duration::from_secs(config.read_idle), Duration::from_secs(config.read_total))
 }
 
 fn folders(config: &Config, what: &str) -> Vec<PathBuf> {

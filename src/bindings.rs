@@ -8,6 +8,8 @@ mod left;
 
 mod prove;
 
+mod refine;
+
 pub use draft::{DraftRequest, Drafted, draft};
 pub use prove::{Outcome, ProveRequest, prove};
 

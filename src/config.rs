@@ -66,6 +66,10 @@ pub struct Config {
     pub call_idle: u64,
     /// Longest call, in seconds.
     pub call_total: u64,
+    /// Longest silence within a call that only reads, in seconds.
+    pub read_idle: u64,
+    /// Longest call that only reads, in seconds.
+    pub read_total: u64,
     /// The operator's rules for automatic approval. Never from the project file: a model may write there.
     pub auto_approve: Vec<Rule>,
     /// The sandbox takes realistic time.
@@ -164,6 +168,10 @@ pub fn load(
         settings.take("limits.call_idle", 120, &files, |f| f.limits.call_idle, env, "SWELL_CALL_IDLE", number, ToString::to_string);
     let call_total =
         settings.take("limits.call_total", 1800, &files, |f| f.limits.call_total, env, "SWELL_CALL_TOTAL", number, ToString::to_string);
+    let read_idle =
+        settings.take("limits.read_idle", 30, &files, |f| f.limits.read_idle, env, "SWELL_READ_IDLE", number, ToString::to_string);
+    let read_total =
+        settings.take("limits.read_total", 60, &files, |f| f.limits.read_total, env, "SWELL_READ_TOTAL", number, ToString::to_string);
     let sandbox_latency = settings.take(
         "sandbox.latency",
         false,
@@ -254,6 +262,8 @@ pub fn load(
         overall,
         call_idle,
         call_total,
+        read_idle,
+        read_total,
         auto_approve,
         sandbox_latency,
         settings: settings.all,

@@ -120,6 +120,8 @@ pub enum Event {
         resources: usize,
         /// On how many servers.
         servers: usize,
+        /// At how many of them it was looked already, or tried to: what changes from then on is told as a change.
+        looked: usize,
         /// Servers that do not answer now.
         away: Vec<ServerName>,
         /// How many changes were told.

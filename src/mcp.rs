@@ -219,6 +219,14 @@ impl CallError {
         }
     }
 
+    /// The same in one sentence, of a call that only asked: whether it was carried out without an answer is nobody's worry.
+    pub fn of_question(&self) -> String {
+        match self {
+            CallError::Unknown { server, reason, .. } => format!("`{server}` did not answer: {reason}"),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the server said that there is no such thing.
     pub fn is_not_found(&self) -> bool {
         matches!(self, CallError::Refused { class: Refusal::NotFound, .. })
@@ -302,6 +310,9 @@ pub struct ServerHealth {
     /// How long the answer took, in milliseconds.
     #[serde(default)]
     pub latency_ms: u64,
+    /// What the server says it manages, as in its [`Target`]; empty if it did not come to that.
+    #[serde(default)]
+    pub identity: String,
 }
 
 /// One thing that a server can tell about a resource that is in trouble: a log line, an event.

@@ -81,11 +81,12 @@ fn report(failure: &Failure, json: bool, out: &Screen, err: &Screen) {
 
 fn settings(cli: &Cli, env: &Environment) -> Result<config::Config, Failure> {
     let home = home(env);
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-    let directory = cli.global.directory.as_ref().map_or_else(|| here.clone(), |d| here.join(d));
-    if !directory.is_dir() {
-        return Err(crate::flow::usage(&format!("`{}` is not a folder", directory.display())));
+    if let Some(folder) = &cli.global.directory {
+        // The process goes there: every path that was given, read or written, is meant from that folder.
+        let entered = std::env::set_current_dir(folder);
+        entered.map_err(|e| crate::flow::usage(&format!("`{}` is not a folder to work in ({e})", folder.display())))?;
     }
+    let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let project = config::project_of(&directory);
     let found = |path: PathBuf| -> Result<Option<FoundFile>, Failure> {
         if !path.is_file() {

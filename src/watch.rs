@@ -62,6 +62,8 @@ struct Scene {
     snapshots: BTreeMap<DeploymentName, u64>,
     uses: Uses,
     away: BTreeSet<ServerName>,
+    /// Servers at which it was looked once, or tried to.
+    looked: BTreeSet<ServerName>,
     /// What was kept as sightings, so that nothing is written twice.
     kept: BTreeMap<DeploymentName, Vec<(Address, serde_json::Value)>>,
     kinds: BTreeMap<&'static str, usize>,
@@ -83,7 +85,6 @@ pub async fn watch(app: &App, names: &[DeploymentName], options: &Options, tell:
         Limit::After(time) => Some(began + time),
         _ => None,
     };
-    let mut looked: BTreeSet<ServerName> = BTreeSet::new();
     let mut renew = tokio::time::interval(options.interval);
     loop {
         // A server that only a newer snapshot brings is watched from then on.
@@ -98,11 +99,11 @@ pub async fn watch(app: &App, names: &[DeploymentName], options: &Options, tell:
                     let reason =
                         app.server(&server).err().and_then(|f| f.0.into_iter().next()).map_or_else(String::new, |d| d.summary.to_owned());
                     scene.away(app, &server, &reason, tell);
-                    looked.insert(server);
+                    scene.looked.insert(server);
                 }
             }
         }
-        if options.limit == Limit::Once && looked.is_superset(&opened) || *stop.borrow() > 0 {
+        if options.limit == Limit::Once && scene.looked.is_superset(&opened) || *stop.borrow() > 0 {
             break;
         }
         tell(scene.beat());
@@ -117,7 +118,7 @@ pub async fn watch(app: &App, names: &[DeploymentName], options: &Options, tell:
                 let server = report.server.clone();
                 let whole = scene.take(app, report, tell);
                 if whole {
-                    looked.insert(server);
+                    scene.looked.insert(server);
                 }
                 scene.keep(app).await;
             }
@@ -148,6 +149,7 @@ impl Scene {
             snapshots: BTreeMap::new(),
             uses: Uses::default(),
             away: BTreeSet::new(),
+            looked: BTreeSet::new(),
             kept: BTreeMap::new(),
             kinds: BTreeMap::new(),
             changes: 0,
@@ -191,6 +193,7 @@ impl Scene {
         Event::Watching {
             resources: self.subjects.len(),
             servers: servers.len(),
+            looked: servers.iter().filter(|s| self.looked.contains(**s)).count(),
             away: self.away.iter().cloned().collect(),
             changes: self.changes,
         }

@@ -10,4 +10,5 @@ mod opnsense;
 mod postgres;
 mod support;
 mod three_systems;
+mod watch;
 mod wordpress;

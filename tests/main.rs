@@ -4,7 +4,10 @@
 mod support {
     pub mod authorization;
     pub mod env;
+    pub mod far;
+    pub mod notes;
     pub mod pty;
+    pub mod watching;
 }
 
 mod engine;
@@ -27,6 +30,7 @@ mod cli {
     mod bindings;
     mod commands;
     mod concurrency;
+    mod discover;
     mod eval;
     mod examples;
     mod exit_codes;

@@ -76,7 +76,7 @@ impl Run<'_> {
         self.tasks.spawn(async move {
             let result = match server {
                 None => Err(format!("no server `{}` is registered", key.0)),
-                Some(server) => server.target().await.map_err(|e| e.to_string()),
+                Some(server) => server.target().await.map_err(|e| e.of_question()),
             };
             Message::Checked(key.0, key.1, result)
         });

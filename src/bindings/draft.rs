@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{server, tools};
+use super::{refine, server, tools};
 use crate::{
-    app::App,
+    app::{App, LiveModel, ParserKind},
     diagnostic::{Diagnostic, Failure},
     domain::text::clean_line,
+    event::Event,
     mcp::{
-        binding::draft::{self, Draft, Language, NoDraft, Subject},
+        binding::draft::{self, Draft, Drafting, Language, NoDraft, Refinement, Subject},
         tools::speaks_protocol,
     },
 };
@@ -35,6 +36,11 @@ pub struct Drafted {
     pub binding: String,
     /// The file.
     pub file: String,
+    /// Who drafted it: `rules`, or `rules and the model …`.
+    pub by: String,
+    /// Why a model that is configured had no part in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub without_model: Option<String>,
     /// Its types, and what is not sure about each.
     pub types: Vec<DraftedType>,
     /// What became no type, and why.
@@ -87,7 +93,15 @@ pub async fn draft(app: &App, args: &DraftRequest) -> Result<Drafted, Failure> {
     let known = connection.info().await.map(|i| clean_line(&format!("{} {}", i.title, i.version), 80)).unwrap_or_default();
     let known = if known.trim().is_empty() { args.server.clone() } else { known.trim().to_owned() };
     let subject = Subject { name: &name, server: &known, tools: &tools };
-    let drafted = draft::draft(&subject).map_err(|none| Failure::from(about(nothing(&args.server, &none))))?;
+    let drafting = Drafting::new(&subject);
+    let (refinement, without_model) = refined(app, &drafting).await?;
+    let by = refinement.as_ref().map_or_else(|| "rules".to_owned(), |r| format!("rules and the model {}", clean_line(&r.by, 80)));
+    let asked = match (&refinement, &without_model) {
+        (Some(r), _) => Some(format!("The model `{}` found none either.", clean_line(&r.by, 80))),
+        (None, why) => why.as_ref().map(|why| format!("Rules alone were asked: {why}.")),
+    };
+    let none = |none| Failure::from(about(nothing(&args.server, &none, asked.as_deref())));
+    let drafted = drafting.finish(refinement).map_err(none)?;
     let file = match &args.out {
         Some(file) => file.clone(),
         None => folder(app).join(format!("{name}.yaml")),
@@ -101,9 +115,24 @@ pub async fn draft(app: &App, args: &DraftRequest) -> Result<Drafted, Failure> {
     Ok(Drafted {
         file: file.display().to_string(),
         types: types.into_iter().map(|(kind, doubts)| DraftedType { kind, doubts }).collect(),
+        by,
+        without_model,
         left_out: left_out.into_iter().map(|l| (l.tool, l.reason)).collect(),
         next: args.out.is_none().then(|| format!("swell bindings prove {name}")),
         binding: name,
+    })
+}
+
+/// What the model says to a draft, if one is configured and wanted; else, if there is one, why it says nothing.
+async fn refined(app: &App, drafting: &Drafting<'_>) -> Result<(Option<Refinement>, Option<String>), Failure> {
+    let model: LiveModel = match (app.chosen(), &app.config().model) {
+        (Some(ParserKind::Offline), _) | (None, None) => return Ok((None, None)),
+        _ => app.live_model()?,
+    };
+    app.sink().emit(Event::Notice { text: format!("asking the model {} about the tools", clean_line(&model.name, 80)) });
+    Ok(match refine::ask(&model, drafting).await {
+        Ok(refinement) => (Some(refinement), None),
+        Err(why) => (None, Some(why)),
     })
 }
 
@@ -152,15 +181,16 @@ fn write(file: &Path, drafted: &Draft, args: &DraftRequest) -> Result<(), Failur
 }
 
 /// Why there is no draft, and what to do instead.
-fn nothing(server: &str, none: &NoDraft) -> Diagnostic {
+fn nothing(server: &str, none: &NoDraft, asked: Option<&str>) -> Diagnostic {
     let mut detail = format!("Of its {} tools none makes a thing that another one reads back.", none.tools);
+    detail.push_str(&asked.map_or_else(String::new, |asked| format!("\n{asked}")));
     for (tool, language) in &none.languages {
         detail.push_str(&format!("\n`{}` takes {}: what it can make is in no schema.", clean_line(tool, 80), language.words()));
     }
     for left in none.left_out.iter().filter(|l| !none.languages.iter().any(|(t, _)| *t == l.tool)) {
         detail.push_str(&format!("\n`{}`: {}.", clean_line(&left.tool, 80), clean_line(&left.reason, 200)));
     }
-    let problem = Diagnostic::error("draft::nothing", "No type can be drafted by rules").detail(detail).state("Nothing was written.");
+    let problem = Diagnostic::error("draft::nothing", "No type can be drafted").detail(detail).state("Nothing was written.");
     let example = match none.languages.first() {
         Some((_, Language::Sql)) => {
             "a table is `create: {tool: …, arguments: {sql: \"create table {{ name }} (…)\"}}`, read from the catalogue, dropped by a statement"

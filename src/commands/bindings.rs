@@ -97,7 +97,11 @@ pub async fn bindings(app: &App, out: &Out, command: &BindingsCommand) -> Exit {
 }
 
 fn drafted_text(drafted: &bindings::Drafted) -> String {
-    let mut text = format!("drafted {}\n", drafted.file);
+    let mut text =
+        format!("drafted {}{}\n", drafted.file, if drafted.by == "rules" { String::new() } else { format!("  by {}", drafted.by) });
+    if let Some(why) = &drafted.without_model {
+        text.push_str(&format!("  by rules alone: {why}\n"));
+    }
     for kind in &drafted.types {
         text.push_str(&format!("  {}{}\n", kind.kind, if kind.doubts.is_empty() { "" } else { "   not sure:" }));
         kind.doubts.iter().for_each(|d| text.push_str(&format!("      {d}\n")));

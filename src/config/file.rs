@@ -44,6 +44,8 @@ pub(super) struct LimitsFile {
     pub(super) overall: Option<usize>,
     pub(super) call_idle: Option<u64>,
     pub(super) call_total: Option<u64>,
+    pub(super) read_idle: Option<u64>,
+    pub(super) read_total: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -78,6 +78,8 @@ async fn open(folder: &std::path::Path, docker: ServerSetting) -> App {
         overall: 8,
         call_idle: 1,
         call_total: 2,
+        read_idle: 30,
+        read_total: 60,
         auto_approve: Vec::new(),
         sandbox_latency: false,
         settings: Vec::new(),

@@ -28,6 +28,9 @@ pub const KNOWN: &[(&str, &[&str])] = &[
     ("intent/system", &["patterns"]),
     ("intent/request", &["deployments", "history", "pending", "request"]),
     ("intent/repair", &["problems"]),
+    ("bindings/system", &[]),
+    ("bindings/request", &["sketch", "tools"]),
+    ("bindings/repair", &["problems"]),
 ];
 
 /// Why a prompt cannot be made.

@@ -75,13 +75,19 @@ impl Lost {
 impl Connection {
     /// Calls a tool. See [`CallError`] for what each failure means.
     pub async fn call(&self, tool: &ToolName, arguments: Properties, effect: Effect, control: &CallControl) -> Result<Reply, CallError> {
-        let deadline = Instant::now() + control.total;
+        let control = &match (effect, self.reading()) {
+            (Effect::Read, Some((idle, total))) => CallControl { idle, total, cancel: control.cancel.clone() },
+            _ => control.clone(),
+        };
         let mut first = true;
+        let mut deadline = None;
         loop {
-            let session = match self.session_within(control, deadline).await {
+            let session = match self.session_unless_cancelled(control).await {
                 Ok(session) => session,
                 Err(reason) => return Err(CallError::NotSent { server: self.name().clone(), reason }),
             };
+            // A start has a limit of its own.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + control.total);
             let started = Instant::now();
             let outcome = self.rounds(&session, tool, &arguments, control, deadline).await;
             // Never the arguments: they may hold secrets.
@@ -123,12 +129,11 @@ impl Connection {
         }
     }
 
-    async fn session_within(&self, control: &CallControl, deadline: Instant) -> Result<Arc<Session>, String> {
+    async fn session_unless_cancelled(&self, control: &CallControl) -> Result<Arc<Session>, String> {
         tokio::select! {
             biased;
             () = control.cancel.cancelled() => Err("it was cancelled before it was sent".to_owned()),
             session = self.session() => session.map_err(|e| e.in_brief()),
-            () = tokio::time::sleep_until(deadline) => Err("there was no connection in time".to_owned()),
         }
     }
 

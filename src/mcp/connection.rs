@@ -65,11 +65,13 @@ pub struct ConnectOptions {
     pub guard: Option<Arc<Guard>>,
     /// Folders that the server is told of when it asks for its roots.
     pub roots: Vec<PathBuf>,
+    /// Longest silence and longest time of a call that only reads; without it, what the call itself says.
+    pub reading: Option<(Duration, Duration)>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new() }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new(), reading: None }
     }
 }
 
@@ -196,6 +198,11 @@ impl Connection {
     /// The name under which the server is registered.
     pub fn name(&self) -> &ServerName {
         &self.name
+    }
+
+    /// Longest silence and longest time of a call that only reads, where they are set.
+    pub(super) fn reading(&self) -> Option<(Duration, Duration)> {
+        self.options.reading
     }
 
     /// Where the server is.

@@ -267,10 +267,16 @@ impl ResourceServer for NativeServer {
         match reply {
             Ok(reply) => {
                 let reply = reply?;
-                Ok(ServerHealth { health: reply.health, message: clean_line(&reply.message, 300), latency_ms })
+                let identity = clean_line(reply.identity.trim(), 300);
+                let (health, message) = match identity.is_empty() {
+                    true => (Health::Unhealthy, "it does not say what it manages".to_owned()),
+                    false => (reply.health, clean_line(&reply.message, 300)),
+                };
+                Ok(ServerHealth { health, message, latency_ms, identity })
             }
             Err(_) => {
-                Ok(ServerHealth { health: Health::Unhealthy, message: format!("no answer within {} s", quick.as_secs()), latency_ms })
+                let message = format!("no answer within {} s", quick.as_secs());
+                Ok(ServerHealth { health: Health::Unhealthy, message, latency_ms, identity: String::new() })
             }
         }
     }

@@ -183,15 +183,10 @@ async fn meet(servers: &Servers, names: &BTreeSet<ServerName>, seen: &mut Observ
 
 /// The diagnostic of a server that cannot be asked.
 pub fn unreachable(name: &ServerName, error: &CallError) -> Diagnostic {
-    // It was a question: that it may have been carried out without an answer is nobody's worry.
-    let why = match error {
-        CallError::Unknown { reason, .. } => format!("the question to `{name}` was not answered: {reason}"),
-        other => other.to_string(),
-    };
     Diagnostic::error("mcp::unreachable", "A server cannot be asked")
         .server(name)
         .fact("server", name.to_string())
-        .detail(format!("{}.", crate::domain::text::clean(&why, 600)))
+        .detail(format!("{}.", crate::domain::text::clean(&error.of_question(), 600)))
         .state("Nothing was changed.")
         .next("See what is wrong with it:", format!("swell servers doctor {name}"))
 }
@@ -234,7 +229,7 @@ async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Obs
                 Diagnostic::error("refresh::read-failed", "A resource could not be read")
                     .address(&address)
                     .fact("resource", address.to_string())
-                    .detail(format!("{}.", crate::domain::text::clean(&error.to_string(), 600)))
+                    .detail(format!("{}.", crate::domain::text::clean(&error.of_question(), 600)))
                     .state("Nothing was changed. Without reading it, no plan can say what would happen to it.")
                     .next("See how the server is:", format!("swell servers doctor {}", address.server)),
             ),

@@ -218,6 +218,7 @@ fn one_resource(reader: &mut Reader<'_>, node: &Node, spans: &mut Vec<(PropertyP
     for (key, field) in [("server", server), ("type", kind), ("name", name)] {
         match field {
             Some(field) => spans.push((PropertyPath::key(key), field.span)),
+            None if key == "server" => reader.missing_server(node, kind),
             None => reader.missing(node, "The resource", key),
         }
     }

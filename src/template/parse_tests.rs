@@ -119,6 +119,15 @@ fn all_problems_of_a_file_are_reported() {
 }
 
 #[test]
+fn a_type_that_begins_with_its_server_is_taken_apart_in_a_hint() {
+    let problems = parse("a.yaml", "resources:\n- { type: \"docker:container:run\", name: n }\n", &IndexMap::new()).unwrap_err();
+    assert_eq!(problems[0].code, "template::missing-key");
+    assert_eq!(problems[0].hints[0].text, "If the server is `docker`, write `server: docker` and `type: container:run`.");
+    let problems = parse("a.yaml", "resources:\n- { type: network, name: n }\n", &IndexMap::new()).unwrap_err();
+    assert!(problems[0].hints.is_empty());
+}
+
+#[test]
 fn a_long_list_of_problems_is_cut() {
     let text: String = "resources:\n".to_owned() + &"- 5\n".repeat(50_000);
     let problems = parse("a.yaml", &text, &IndexMap::new()).unwrap_err();

@@ -143,6 +143,21 @@ impl Reader<'_> {
         self.report(span, &format!("no `{key}`"), diagnostic);
     }
 
+    /// Reports that a resource has no server; a type as addresses are written has it in front.
+    pub fn missing_server(&mut self, node: &Node, kind: Option<&Node>) {
+        let Some((server, rest)) = kind.and_then(|k| match &k.tree {
+            Tree::Text(text) => text.split_once(':'),
+            _ => None,
+        }) else {
+            return self.missing(node, "The resource", "server");
+        };
+        let span = Span { offset: node.span.offset, len: node.span.len.min(1) };
+        let diagnostic = Diagnostic::error("template::missing-key", "A key is missing")
+            .detail("The resource has no `server`.")
+            .hint(format!("If the server is `{0}`, write `server: {0}` and `type: {1}`.", short(server), short(rest)));
+        self.report(span, "no `server`", diagnostic);
+    }
+
     /// Reports a value of the wrong type.
     pub fn wrong<T>(&mut self, node: &Node, what: &str, wanted: &str) -> Option<T> {
         let diagnostic = Diagnostic::error("template::wrong-type", "A value has the wrong type")

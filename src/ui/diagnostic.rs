@@ -14,6 +14,9 @@ use crate::diagnostic::{Diagnostic, Hint, Severity, Source};
 /// The narrowest screen that is laid out for.
 const NARROWEST: usize = 30;
 
+/// How far a line of a text may be indented by itself.
+const MOST_INDENTED: usize = 8;
+
 /// How many columns a tab takes in a shown source line.
 const TAB: &str = "    ";
 
@@ -232,14 +235,15 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// Wrapped lines of a text of several paragraphs. A line that begins with `- ` hangs.
+    /// Wrapped lines of a text of several paragraphs. A line that is indented stays so, as a whole; one that begins with `- ` hangs.
     fn paragraphs(&self, text: &str, indent: usize) -> Vec<String> {
-        let pad = " ".repeat(indent);
         let mut lines = Vec::new();
         for line in text.trim_end().lines() {
-            let line = clean(line.trim_end());
+            let own = line.chars().take_while(|c| *c == ' ').count().min(MOST_INDENTED);
+            let pad = " ".repeat(indent + own);
+            let line = clean(line.trim());
             let hang = if line.starts_with("- ") { "  " } else { "" };
-            let wrapped = wrap(&line, self.width.saturating_sub(indent + hang.len()));
+            let wrapped = wrap(&line, self.width.saturating_sub(pad.len() + hang.len()));
             lines.extend(wrapped.into_iter().enumerate().map(|(n, l)| match (l.is_empty(), n) {
                 (true, _) => l,
                 (false, 0) => format!("{pad}{l}"),

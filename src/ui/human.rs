@@ -221,9 +221,10 @@ impl HumanSink {
                 page.flow(Line::of(Tone::Warn, &text), style, 2);
             }
             Event::Watched { at, sight } => page.flow(super::watch::sight(&at, &sight), style, 10),
-            Event::Watching { resources, servers, away, changes } => {
+            Event::Watching { resources, servers, looked, away, changes } => {
                 let same = state.watching.as_ref().map_or(now, |w| w.began);
-                state.watching = Some(Watching { began: same, looked: now, text: super::watch::beat(resources, servers, &away, changes) });
+                let text = super::watch::beat(resources, (looked, servers), &away, changes);
+                state.watching = Some(Watching { began: same, looked: now, text });
             }
             Event::WatchEnded => state.watching = None,
             Event::RunEnded { summary } => {

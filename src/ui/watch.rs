@@ -67,9 +67,10 @@ fn names(all: &[Dependant], here: Option<&DeploymentName>) -> String {
 }
 
 /// The sign of life.
-pub fn beat(resources: usize, servers: usize, away: &[ServerName], changes: usize) -> String {
+pub fn beat(resources: usize, (looked, servers): (usize, usize), away: &[ServerName], changes: usize) -> String {
     let mut text = format!(
-        "watching {} on {} · {}",
+        "{} {} on {} · {}",
+        if looked < servers { "looking for the first time at" } else { "watching" },
         count(resources, "resource", "resources"),
         count(servers, "server", "servers"),
         count(changes, "change", "changes")

@@ -21,7 +21,7 @@ use crate::{
 
 /// With more resources of one type than this, the type is listed instead of each being read.
 const LIST_FROM: usize = 8;
-/// How many reads are in flight on one server.
+/// How many reads are tried again at the same time on one server.
 const AT_ONCE: usize = 8;
 /// The longest first pause before a server that did not answer is tried again; each is twice as long as the one before.
 const FIRST: Duration = Duration::from_secs(2);
@@ -60,8 +60,12 @@ pub(super) struct Eye {
     wanted: watch::Receiver<BTreeMap<ServerName, Wanted>>,
     interval: Duration,
     seed: String,
-    /// In which life of the connection the server's identity was checked.
-    checked: Option<u64>,
+    /// In which life of the connection the server was asked what it manages, and its answer.
+    checked: Option<(u64, String)>,
+    /// What was said about resources that were recorded somewhere else, so that it is said once.
+    elsewhere: Option<String>,
+    /// What is to be said about the server itself.
+    said: Option<String>,
 }
 
 /// Why an eye opens again.
@@ -77,7 +81,7 @@ enum Wake {
 
 impl Eye {
     pub fn new(server: Arc<AnyServer>, wanted: watch::Receiver<BTreeMap<ServerName, Wanted>>, interval: Duration, seed: &str) -> Self {
-        Self { server, wanted, interval, seed: seed.to_owned(), checked: None }
+        Self { server, wanted, interval, seed: seed.to_owned(), checked: None, elsewhere: None, said: None }
     }
 
     fn name(&self) -> &ServerName {
@@ -91,13 +95,18 @@ impl Eye {
         let mut refused = false;
         let mut only: Option<BTreeSet<Address>> = None;
         loop {
-            let wanted = self.wanted.borrow_and_update().get(self.server.name()).cloned().unwrap_or_default();
+            let mut wanted = self.wanted.borrow_and_update().get(self.server.name()).cloned().unwrap_or_default();
             // Subscribed before looking: what changes in between is told.
             if subscribed.is_none() && !refused && failures == 0 {
                 subscribed = self.server.subscribe(wanted.keys()).await;
                 refused = subscribed.is_none();
             }
-            let news = self.look(&wanted, only.as_ref()).await;
+            let news = self.look(&mut wanted, only.as_ref()).await;
+            if let Some(text) = self.said.take()
+                && say.send(Report { server: self.name().clone(), news: News::Said(text) }).await.is_err()
+            {
+                return;
+            }
             match &news {
                 News::Away(_) => {
                     failures = failures.saturating_add(1);
@@ -159,31 +168,49 @@ impl Eye {
         span.saturating_mul(800 + part) / 1000
     }
 
-    async fn look(&mut self, wanted: &Wanted, only: Option<&BTreeSet<Address>>) -> News {
+    async fn look(&mut self, wanted: &mut Wanted, only: Option<&BTreeSet<Address>>) -> News {
         match self.try_look(wanted, only).await {
             Ok(news) => news,
             Err(error) => News::Away(error.message().to_owned()),
         }
     }
 
-    async fn try_look(&mut self, wanted: &Wanted, only: Option<&BTreeSet<Address>>) -> Result<News, CallError> {
+    async fn try_look(&mut self, wanted: &mut Wanted, only: Option<&BTreeSet<Address>>) -> Result<News, CallError> {
         let types = self.server.types().await?;
         let life = self.server.connection().life().await;
-        if self.checked != Some(life) {
-            let target = self.server.target().await?;
-            if let Some((_, recorded)) = wanted.values().find(|(_, recorded)| *recorded != target.identity) {
-                let reason = format!("it holds other resources now: recorded on `{recorded}`, and it is `{}`", target.identity);
-                return Ok(News::Away(reason));
-            }
-            self.checked = Some(life);
+        let identity = match &self.checked {
+            Some((of, identity)) if *of == life => identity.clone(),
+            _ => self.server.target().await?.identity,
+        };
+        let all = wanted.len();
+        let other = wanted.values().find(|(_, recorded)| *recorded != identity).map(|(_, recorded)| recorded.clone());
+        wanted.retain(|_, (_, recorded)| *recorded == identity);
+        if let Some(recorded) = &other
+            && wanted.is_empty()
+        {
+            return Ok(News::Away(format!("it holds other resources now: recorded on `{recorded}`, and it is `{identity}`")));
         }
+        self.tell_elsewhere(all - wanted.len(), all, other.as_deref(), &identity);
+        self.checked = Some((life, identity));
         let keys: Vec<(&Address, &Key)> =
             wanted.iter().filter(|(a, _)| only.is_none_or(|o| o.contains(*a))).map(|(a, (key, _))| (a, key)).collect();
         let found = self.read(keys).await?;
         Ok(News::Looked { found, types, whole: only.is_none() })
     }
 
-    /// Reads them: types with many resources as lists, the rest one by one. Fails if the server does not answer at all.
+    /// What was recorded on another system than the server stands for now is not looked at; the rest is.
+    fn tell_elsewhere(&mut self, count: usize, all: usize, recorded: Option<&str>, identity: &str) {
+        let text = recorded.map(|recorded| {
+            let are = if count == 1 { "was" } else { "were" };
+            format!("{count} of {all} resources {are} recorded on `{recorded}`, and it is `{identity}` now; they are not looked at")
+        });
+        if text != self.elsewhere {
+            self.said.clone_from(&text);
+            self.elsewhere = text;
+        }
+    }
+
+    /// Reads them: types with many resources as lists, the rest together. Fails if the server does not answer at all.
     async fn read(&self, keys: Vec<(&Address, &Key)>) -> Result<Found, CallError> {
         let mut found = Found::new();
         let mut by_kind: BTreeMap<&ResourceType, Vec<(&Address, &Key)>> = BTreeMap::new();
@@ -212,19 +239,17 @@ impl Eye {
                 Err(error) => return Err(error),
             }
         }
-        let single: Vec<(Address, Key)> = single.into_iter().map(|(a, k)| (a.clone(), k.clone())).collect();
-        let mut reads = stream::iter(single)
-            .map(|(address, key)| {
+        let (addresses, keys): (Vec<Address>, Vec<Key>) = single.into_iter().map(|(a, k)| (a.clone(), k.clone())).unzip();
+        // Together: what can only be read out of a list costs one list, however many there are of it.
+        let read = self.server.read_many(&keys).await;
+        if read.iter().any(Result::is_err) {
+            tokio::time::sleep(SETTLE).await;
+        }
+        let mut reads = stream::iter(addresses.into_iter().zip(keys).zip(read))
+            .map(|((address, key), read)| {
                 let server = self.server.clone();
-                async move {
-                    let mut read = server.read(&key).await;
-                    // A connection that is being lost answers all kinds of things; what is told of is true twice.
-                    if read.is_err() {
-                        tokio::time::sleep(SETTLE).await;
-                        read = server.read(&key).await;
-                    }
-                    (address, read)
-                }
+                // A connection that is being lost answers all kinds of things; what is told of is true twice.
+                async move { (address, if read.is_ok() { read } else { server.read(&key).await }) }
             })
             .buffer_unordered(AT_ONCE);
         while let Some((address, read)) = reads.next().await {

@@ -193,3 +193,27 @@ async fn many_resources_are_listed_and_not_read_one_by_one() {
     })
     .await;
 }
+
+/// A name of a server may stand for another system than it did: what was recorded there is left alone, and only that.
+#[tokio::test]
+async fn what_was_recorded_on_another_system_does_not_hide_the_rest() {
+    let desk = Desk::new().await;
+    desk.apply(&Desk::shop()).await;
+    let mut wanted = Scene::new(&desk.app, &[shop()]).await.unwrap().wanted();
+    let docker: ServerName = "docker".parse().unwrap();
+    wanted.get_mut(&docker).unwrap().get_mut(&"docker:network:shop-net".parse().unwrap()).unwrap().1 = "docker:another".to_owned();
+    let server = desk.app.connections().iter().find(|c| *c.connection().name() == docker).unwrap().clone();
+    let (say, mut heard) = mpsc::channel(8);
+    let (change, wanted_now) = watch::channel(wanted.clone());
+    let eye = tokio::spawn(Eye::new(server, wanted_now, SOON, "seed").watch(say));
+    let mut next = async || tokio::time::timeout(PATIENCE, heard.recv()).await.unwrap().unwrap().news;
+    assert!(matches!(next().await, News::Said(text) if text.starts_with("1 of 3 resources was recorded on `docker:another`, and it is ")));
+    for _ in 0..2 {
+        assert!(matches!(next().await, News::Looked { found, .. } if found.len() == 2), "the rest is looked at, and the text is said once");
+    }
+    // If it is all of them, another system answers.
+    wanted.get_mut(&docker).unwrap().values_mut().for_each(|(_, recorded)| "docker:another".clone_into(recorded));
+    change.send_replace(wanted);
+    while !matches!(next().await, News::Away(reason) if reason.contains("recorded on `docker:another`")) {}
+    eye.abort();
+}

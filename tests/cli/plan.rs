@@ -57,6 +57,18 @@ fn a_file_may_be_named_without_a_flag() {
     env.swell(&["plan", text(&repository("examples/dev-environment.yaml"))]).ok().prints("deploy dev-environment");
 }
 
+/// As if started there: what is read and what is written is meant from that folder.
+#[test]
+fn a_folder_can_be_worked_in_from_outside() {
+    let env = TestEnv::new();
+    env.write("elsewhere/x.yaml", "resources:\n  - {server: docker, type: network, name: n, properties: {}}\n");
+    env.write("x.yaml", "resources:\n  - {server: docker, type: network, name: other, properties: {}}\n");
+    env.swell(&["-C", "elsewhere", "plan", "-f", "x.yaml", "--out", "plan.json"]).ok().prints("docker:network:n");
+    assert!(env.work().join("elsewhere/plan.json").is_file() && !env.work().join("plan.json").exists());
+    env.swell(&["-C", "elsewhere", "apply", "plan.json", "--yes"]).ok();
+    env.swell(&["-C", "x.yaml", "show"]).refused(2, "usage").says("is not a folder");
+}
+
 #[test]
 fn every_problem_of_a_file_is_reported_together_with_its_place() {
     let env = TestEnv::new();

@@ -108,7 +108,7 @@ fn review_pins_plans_and_a_change_of_the_start_asks_again() {
     cursor(&env, &json!(["sandbox", "serve", "aws"]));
     let _ = refused(&env, &PLAN, "server::quarantined");
     let ran = env.swell(&["servers", "review", "dock"]);
-    assert!(ran.stderr.contains("argument 3") && ran.stderr.contains("was docker") && ran.stderr.contains("is  aws"), "{ran}");
+    assert!(ran.stderr.contains("\n    ~ argument 3\n      was docker\n      is  aws\n"), "{ran}");
 }
 
 #[test]
@@ -268,4 +268,18 @@ fn what_a_server_card_names_is_quarantined_and_shown_with_it() {
         assert!(ran.stderr.contains(words), "{words}: {ran}");
     }
     env.swell(&["servers", "discover", &page("text/plain", "hello".into())]).refused(1, "discover::card");
+}
+
+/// Who a server is and how it is are one question.
+#[test]
+fn health_is_asked_once() {
+    let env = TestEnv::new();
+    let overheard = format!("tee sent | {SWELL} sandbox serve docker");
+    env.configure(&format!(
+        "sandbox = false\n[servers.docker]\ncommand = \"sh\"\nargs = [\"-c\", {overheard:?}]\ncwd = {:?}\n",
+        env.work()
+    ));
+    let rows = env.swell(&["servers", "health", "--json"]).ok().json();
+    assert_eq!((&rows[0]["health"], &rows[0]["identity"]), (&json!("healthy"), &json!("sandbox:docker:host1")), "{rows}");
+    assert_eq!(env.read("sent").matches("\"health_check\"").count(), 1, "{}", env.read("sent"));
 }

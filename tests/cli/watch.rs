@@ -1,13 +1,9 @@
 //! `swell watch` and `swell wait` as a person and a script use them.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStdout},
+use crate::support::{
+    env::{SWELL, TestEnv, YES},
+    watching::{Watching, signal},
 };
-
-use serde_json::Value;
-
-use crate::support::env::{SWELL, TestEnv, YES};
 
 const SHOP: &str = r#"{"name": "shop", "resources": [
     {"server": "docker", "type": "container:run", "name": "db", "properties": {"image": "redis:7"}},
@@ -26,51 +22,11 @@ fn with_program() -> TestEnv {
     env
 }
 
-struct Watching {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Watching {
-    fn start(env: &TestEnv, args: &[&str]) -> Self {
-        let mut child = env.start(&[&["watch", "--json"], args].concat());
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// Reads until an event fits; gives all that came before too.
-    fn until(&mut self, fits: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let mut all = Vec::new();
-        for line in self.lines.by_ref() {
-            all.push(serde_json::from_str(&line.unwrap()).unwrap());
-            if all.last().is_some_and(&fits) {
-                return all;
-            }
-        }
-        panic!("the watch ended: {all:#?}");
-    }
-
-    fn is(what: &str, well: bool) -> impl Fn(&Value) -> bool {
-        move |event| event["event"] == "watched" && event["what"] == what && event["well"] == well
-    }
-
-    /// Ctrl-C; the rest that is said, and the exit code.
-    fn interrupt(mut self) -> (Vec<Value>, i32) {
-        signal(self.child.id(), "INT");
-        let rest = self.lines.by_ref().map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
-        (rest, self.child.wait().unwrap().code().unwrap())
-    }
-}
-
-fn signal(pid: u32, name: &str) {
-    assert!(std::process::Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
-}
-
 #[test]
 fn a_server_that_is_away_is_said_once_and_once_when_it_is_back() {
     let env = with_program();
     let mut watching = Watching::start(&env, &["--interval", "200ms"]);
-    watching.until(|e| e["event"] == "watching");
+    watching.looked();
     env.swell(&["sandbox", "poke", "docker:container:run:web", "set", "memory=32m"]).ok();
     watching.until(Watching::is("drift", false));
 
@@ -96,7 +52,7 @@ fn a_server_that_is_away_is_said_once_and_once_when_it_is_back() {
 fn a_program_that_is_killed_and_starts_again_is_watched_on() {
     let env = with_program();
     let mut watching = Watching::start(&env, &["--interval", "200ms"]);
-    watching.until(|e| e["event"] == "watching");
+    watching.looked();
     env.swell(&["sandbox", "poke", "docker:container:run:web", "set", "memory=32m"]).ok();
     watching.until(Watching::is("drift", false));
     signal(env.read("pid").trim().parse().unwrap(), "KILL");

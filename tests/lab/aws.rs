@@ -12,13 +12,14 @@ use crate::support::env::TestEnv;
 const SYSTEM: &str = "SWELL_LAB_MOTO";
 
 /// The account behind Swell's back, through the same kind of server.
-struct Account {
+pub struct Account {
     server: AnyServer,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Account {
-    fn of(lab: &LabServer) -> Self {
+    /// Connects to it.
+    pub fn of(lab: &LabServer) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let server = runtime.block_on(async { lab.connect("account") });
         Self { server, runtime }
@@ -26,7 +27,7 @@ impl Account {
 
     /// What a command line answers.
     #[track_caller]
-    fn run(&self, line: &str) -> Value {
+    pub fn run(&self, line: &str) -> Value {
         let arguments = json!({"cli_command": line}).as_object().unwrap().clone();
         let (tool, control) = ("call_aws".parse().unwrap(), CallControl::read());
         let call = self.server.connection().call(&tool, arguments, Effect::Change, &control);
@@ -70,7 +71,7 @@ impl Account {
 }
 
 /// A name that no other run uses.
-fn own(name: &str) -> String {
+pub fn own(name: &str) -> String {
     format!("{name}{}", std::process::id() % 100_000)
 }
 

@@ -83,9 +83,14 @@ impl LabServer {
 pub fn home_with(servers: &[(&str, &LabServer)]) -> TestEnv {
     // Wide, so that no sentence is broken where a test looks for it.
     let env = TestEnv::new().var("COLUMNS", "1000");
+    register(&env, servers);
+    env
+}
+
+/// The same in a home that is there already.
+pub fn register(env: &TestEnv, servers: &[(&str, &LabServer)]) {
     let entries: String = servers.iter().map(|(name, server)| server.entry(name)).collect();
     env.configure(&format!("sandbox = false\n{entries}"));
-    env
 }
 
 /// What a command said, on both streams and wherever its lines were broken, must hold all of these.

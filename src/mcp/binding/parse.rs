@@ -279,7 +279,7 @@ impl Parser<'_> {
     }
 
     fn find(&mut self, node: &Node, errors: &[ErrorRule]) -> Option<Find> {
-        self.reader.map(node, &["tool", "arguments", "result", "success", "failure", "errors", "items", "only", "id"]);
+        self.reader.map(node, &["tool", "effect", "arguments", "result", "success", "failure", "errors", "items", "only", "id"]);
         let call = self.call_of(node, errors, Effect::Read, &["name", "type", "hint"]);
         let part = |this: &mut Self, key: &str, style: Style, about: &[&str]| {
             let found = this.reader.need(node, key).and_then(|n| this.reader.expression(n, style));

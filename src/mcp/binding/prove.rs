@@ -9,7 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Binding, TypeBinding, Verb, expression::Scope, server::sent};
-use crate::domain::{Properties, ResourceName, ResourceType};
+use crate::{
+    domain::{Properties, ResourceName, ResourceType},
+    mcp::Effect,
+};
 
 mod edit;
 
@@ -210,7 +213,8 @@ pub fn intended(binding: &Binding, kind: &ResourceType, scratch: &Scratch) -> Ve
     let reads = std::iter::once(&bound.read.call).chain(bound.read.also.iter().map(|a| &a.call)).chain(bound.find.iter().map(|f| &f.call));
     for call in reads {
         let arguments = call.arguments.value(&known).ok().flatten().unwrap_or(Value::Null);
-        all.push(Intended { tool: call.tool.to_string(), effect: "read", arguments, why: "in between, as often as needed" });
+        let effect = if call.effect == Effect::Read { "read" } else { "write" };
+        all.push(Intended { tool: call.tool.to_string(), effect, arguments, why: "in between, as often as needed" });
     }
     all
 }

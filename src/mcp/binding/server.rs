@@ -261,9 +261,12 @@ impl ResourceServer for BoundServer {
         let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let bound = format!("through the binding `{}`", self.binding.name);
         Ok(match answer {
-            Ok(_) => ServerHealth { health: Health::Healthy, message: bound, latency_ms },
+            Ok(target) => ServerHealth { health: Health::Healthy, message: bound, latency_ms, identity: target.identity },
             Err(CallError::NotSent { server, reason }) => return Err(CallError::NotSent { server, reason }),
-            Err(error) => ServerHealth { health: Health::Unhealthy, message: clean_line(error.message(), 300), latency_ms },
+            Err(error) => {
+                let message = clean_line(error.message(), 300);
+                ServerHealth { health: Health::Unhealthy, message, latency_ms, identity: String::new() }
+            }
         })
     }
 

@@ -36,6 +36,20 @@ async fn a_tool_error_is_not_a_protocol_error() {
 }
 
 #[tokio::test]
+async fn how_long_a_question_may_take_is_the_connection_s_and_a_change_takes_its_own_time() {
+    let fake = Fake::new(|what, _| match what {
+        "slow" => vec![Do::Sleep(300), Do::Structured(json!({"ok": 1}))],
+        _ => vec![],
+    });
+    let short = Duration::from_millis(50);
+    let c = fake.connection(ConnectOptions { reading: Some((short, short)), ..ConnectOptions::default() });
+    let e = c.call(&toolname("slow"), none(), Effect::Read, &within(5000, 5000)).await.unwrap_err();
+    assert!(unknown(&e).contains("0.05 s"), "{e}");
+    assert_eq!(e.of_question(), "`fake` did not answer: no answer within 0.05 s");
+    c.call(&toolname("slow"), none(), Effect::Change, &within(5000, 5000)).await.unwrap();
+}
+
+#[tokio::test]
 async fn progress_resets_the_idle_timeout_and_the_total_stands() {
     let fake = Fake::new(|what, _| {
         let mut steps: Vec<Do> = (0..8).flat_map(|_| [Do::Sleep(60), Do::Progress]).collect();

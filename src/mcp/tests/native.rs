@@ -173,6 +173,9 @@ async fn the_target_is_read_anew_and_its_pin_covers_unknown_fields() {
     let first = s.target().await.unwrap();
     assert_eq!((first.identity.as_str(), first.simulated, first.server.as_str()), ("fake:one", true, "fake"));
     assert_eq!(s.target().await.unwrap(), first);
+    let before = fake.seen(tool::HEALTH).len();
+    assert_eq!(s.health().await.unwrap().identity, "fake:one");
+    assert_eq!(fake.seen(tool::HEALTH).len() - before, 1, "who it is and how it is come with one answer");
     version.store(2, Ordering::SeqCst);
     assert_ne!(s.target().await.unwrap().pin, first.pin);
 
@@ -182,6 +185,14 @@ async fn the_target_is_read_anew_and_its_pin_covers_unknown_fields() {
         if what == tool::HEALTH { vec![Do::Structured(h)] } else { vec![] }
     });
     assert!(native(&strange).target().await.unwrap_err().message().contains("cross-mcp/9"));
+
+    let nameless = Fake::new(|what, _| {
+        let mut h = health();
+        h["identity"] = json!(" ");
+        if what == tool::HEALTH { vec![Do::Structured(h)] } else { vec![] }
+    });
+    let said = native(&nameless).health().await.unwrap();
+    assert_eq!((said.health, said.message.as_str()), (Health::Unhealthy, "it does not say what it manages"));
 }
 
 #[tokio::test]

@@ -40,6 +40,15 @@ pub fn answer(schema: &Value, noun: &[String], known: &[String]) -> Option<Answe
     found.into_iter().min_by_key(|(hits, named, a)| (std::cmp::Reverse(*hits), !*named, a.path.len())).map(|(_, _, a)| a)
 }
 
+/// What an output schema promises to stand at a place; `None` if it knows no such place.
+pub fn at(schema: &Value, place: &[String]) -> Option<Answer> {
+    let found = place.iter().try_fold(schema, |schema, step| schema["properties"].get(step))?;
+    let listed = found["items"].is_object() || found["type"] == "array";
+    let members = if listed { &found["items"]["properties"] } else { &found["properties"] };
+    let members = members.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Some(Answer { path: place.to_vec(), listed, members })
+}
+
 /// Takes a way, whether a list stands there, and the members of what stands there.
 type Visit<'v> = dyn FnMut(&[String], bool, &Map<String, Value>) + 'v;
 

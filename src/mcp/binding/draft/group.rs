@@ -1,7 +1,7 @@
 //! Which tools are the create, read, list, update and delete of one type.
 
 use super::{
-    arguments::{Purpose, of_one, same},
+    arguments::{Purpose, same},
     offer::{Language, Offer, language},
     words::{Class, VIEWS, rank},
 };
@@ -23,6 +23,8 @@ pub struct Group<'t> {
     pub updates: Vec<Offer<'t>>,
     /// Takes one away.
     pub delete: Option<Offer<'t>>,
+    /// Who said so, and why; nobody if rules did.
+    pub by: Option<String>,
 }
 
 /// A thing that can be made, and why it becomes no type.
@@ -60,7 +62,7 @@ pub fn groups<'t>(offers: &[Offer<'t>]) -> (Vec<Group<'t>>, Vec<LeftOut>) {
         let mut creates: Vec<&Offer<'t>> = offers.iter().filter(makes).filter(of_noun).collect();
         creates.sort_by_key(|o| (o.deprecated, o.class() == Some(Class::Upsert), rank(o.verb())));
         let Some(create) = creates.first() else { continue };
-        if let Some(language) = language(create.tool) {
+        if let Some(language) = language(create.tool, &create.constants) {
             left.push(LeftOut {
                 tool: create.tool.name.to_string(),
                 reason: format!("it takes {}: its schema does not say what one consists of", language.words()),
@@ -85,6 +87,7 @@ pub fn groups<'t>(offers: &[Offer<'t>]) -> (Vec<Group<'t>>, Vec<LeftOut>) {
             list,
             updates,
             delete: deletes.first().map(|o| (*o).clone()),
+            by: None,
         });
     }
     (groups, left)
@@ -92,7 +95,8 @@ pub fn groups<'t>(offers: &[Offer<'t>]) -> (Vec<Group<'t>>, Vec<LeftOut>) {
 
 /// The tools that take a whole language.
 pub fn languages(offers: &[Offer]) -> Vec<(String, Language)> {
-    let mut all: Vec<(String, Language)> = offers.iter().filter_map(|o| Some((o.tool.name.to_string(), language(o.tool)?))).collect();
+    let mut all: Vec<(String, Language)> =
+        offers.iter().filter_map(|o| Some((o.tool.name.to_string(), language(o.tool, &o.constants)?))).collect();
     all.dedup();
     all
 }
@@ -149,7 +153,7 @@ fn strip(theirs: &[String], noun: &[String]) -> bool {
 /// `open_nodes` shows what `create_entities` makes.
 fn shows(offer: &Offer, noun: &[String], create: &Offer) -> bool {
     let Some(output) = offer.tool.output_schema() else { return false };
-    let wanted = of_one(create.tool, &create.constants).of;
+    let wanted = create.of_one().of;
     let Some(members) = output["properties"].as_object() else { return false };
     members.iter().any(|(name, schema)| {
         let inner = schema["items"]["properties"].as_object();

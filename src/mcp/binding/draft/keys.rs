@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::access,
-    arguments::{Argument, Purpose, least, of_one, same},
+    arguments::{Argument, Purpose, least, same},
     offer::Offer,
     words::{bare, split},
 };
@@ -74,7 +74,7 @@ impl Keys {
 impl Known<'_> {
     /// What must be given to an offer; `Err` names the argument that nothing is known about.
     pub fn keys(&self, offer: &Offer) -> Result<Keys, String> {
-        let taken = of_one(offer.tool, &offer.constants);
+        let taken = offer.of_one();
         let mut keys = Keys { sources: Vec::new(), batch: taken.batch, guessed: Vec::new() };
         for argument in taken.of {
             match argument.purpose() {
@@ -85,6 +85,10 @@ impl Known<'_> {
                     keys.guessed.push(argument.name.clone());
                     let least = least(&argument.schema);
                     keys.sources.push((argument, Source::Constant(least)));
+                }
+                _ if offer.carries(&argument.name).is_some() => {
+                    let part = offer.carries(&argument.name).cloned().unwrap_or(Part::Name);
+                    keys.sources.push((argument, Source::Part(part)));
                 }
                 Purpose::Data | Purpose::Paging => {
                     let (source, guessed) = self.source(&argument).ok_or_else(|| argument.name.clone())?;

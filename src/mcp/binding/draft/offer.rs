@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    arguments::{Argument, arguments},
+    arguments::{Argument, Arguments, Purpose, arguments, of_one},
+    keys::Part,
     words::{Class, Reading, read, split},
 };
 use crate::mcp::tools::Tool;
@@ -24,6 +25,28 @@ pub struct Offer<'t> {
     pub arguments: Vec<Argument>,
     /// The server itself says that another tool should be used.
     pub deprecated: bool,
+    /// What was said about it beyond what rules see.
+    pub said: Said,
+}
+
+/// What somebody said about how a tool is used.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Said {
+    /// What arguments carry.
+    pub carries: Vec<Carried>,
+    /// Where the one, or the list of them, stands in the answer; nothing if nobody said.
+    pub place: Option<Vec<String>>,
+}
+
+/// What one argument carries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    /// The argument.
+    pub argument: String,
+    /// What it carries.
+    pub part: Part,
+    /// Nothing can be done without it, whatever the schema says.
+    pub needed: bool,
 }
 
 /// A tool that takes a whole language: what it does is not in its schema.
@@ -62,6 +85,28 @@ impl Offer<'_> {
         self.reading.verb.as_ref().map_or("", |(_, v)| v)
     }
 
+    /// What an argument was said to carry.
+    pub fn carries(&self, argument: &str) -> Option<&Part> {
+        self.said.carries.iter().find(|c| c.argument == argument).map(|c| &c.part)
+    }
+
+    /// The arguments that describe one resource; of a tool about which somebody said what they carry, only those and what must be given.
+    pub fn of_one(&self) -> Arguments {
+        let mut taken = of_one(self.tool, &self.constants);
+        let carries = &self.said.carries;
+        taken.of.retain(|a| carries.is_empty() || a.required || a.purpose() == Purpose::Confirm || self.carries(&a.name).is_some());
+        for argument in &mut taken.of {
+            argument.required |= carries.iter().any(|c| c.argument == argument.name && c.needed);
+        }
+        taken
+    }
+
+    /// Whether nothing speaks against its being a mere read: neither its own words nor, where they say nothing, that nobody says so but a model.
+    pub fn surely_reads(&self) -> bool {
+        let by_words = matches!(self.class(), Some(Class::Read | Class::List));
+        !self.says_it_writes() && (by_words || self.tool.hint("readOnlyHint") == Some(true))
+    }
+
     /// What the server itself says about it. A hint makes us more careful and never less.
     pub fn says_it_writes(&self) -> bool {
         self.tool.hint("readOnlyHint") == Some(false)
@@ -90,7 +135,8 @@ pub fn offers(tools: &[Tool]) -> Vec<Offer<'_>> {
         let deprecated = description.contains("deprecated") || tool.definition["title"].as_str().unwrap_or_default().contains("Deprecated");
         let by_field = by_field(tool, &words, deprecated);
         if by_field.is_empty() {
-            all.push(Offer { tool, constants: Vec::new(), reading: read(&words), arguments: arguments(tool, &[]), deprecated });
+            let (reading, arguments) = (read(&words), arguments(tool, &[]));
+            all.push(Offer { tool, constants: Vec::new(), reading, arguments, deprecated, said: Said::default() });
         }
         all.extend(by_field);
     }
@@ -121,14 +167,14 @@ fn by_field<'t>(tool: &'t Tool, words: &[String], deprecated: bool) -> Vec<Offer
         let reading = if own.noun.is_empty() { read(&[said, rest.clone()].concat()) } else { own };
         let constants = vec![(field.name.clone(), Value::String(value.to_owned()))];
         let arguments = arguments(tool, &constants);
-        Offer { tool, constants, reading, arguments, deprecated }
+        Offer { tool, constants, reading, arguments, deprecated, said: Said::default() }
     };
     values.into_iter().map(one).collect()
 }
 
-/// The language that a tool takes, if it takes one.
-pub fn language(tool: &Tool) -> Option<Language> {
-    let all = arguments(tool, &[]);
+/// The language that a tool takes, if it takes one; `constants` are set already.
+pub fn language(tool: &Tool, constants: &[(String, Value)]) -> Option<Language> {
+    let all = arguments(tool, constants);
     let text = |a: &Argument| match &a.schema["type"] {
         Value::Array(kinds) => kinds.iter().any(|k| k == "string"),
         kind => kind == "string",

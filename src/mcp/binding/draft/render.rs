@@ -30,20 +30,16 @@ pub struct Frame<'a> {
     pub identity: Option<&'a str>,
     /// What becomes no type, and why.
     pub left_out: &'a [LeftOut],
+    /// Which model was asked; none if rules alone drafted it.
+    pub by: Option<&'a str>,
 }
 
 /// Writes the file.
 pub fn render(frame: &Frame, types: &[Sketch]) -> String {
     let mut out = String::new();
-    comment(
-        &mut out,
-        0,
-        &format!(
-            "Drafted by `swell bindings draft` from the {} tool schemas of `{}`, by rules alone.",
-            frame.tools,
-            clean_line(frame.server, 80)
-        ),
-    );
+    let (server, by) = (clean_line(frame.server, 80), frame.by.map(|by| clean_line(by, 80)));
+    let how = by.map_or_else(|| "by rules alone".to_owned(), |model| format!("by rules and the model `{model}`"));
+    comment(&mut out, 0, &format!("Drafted by `swell bindings draft` from the {} tool schemas of `{server}`, {how}.", frame.tools));
     comment(&mut out, 0, UNTRIED);
     comment(&mut out, 0, &format!("    swell bindings prove {}", frame.name));
     comment(&mut out, 0, "What the server's annotations say counts for nothing: every tool that is not a mere read is a write.");

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::domain::text::clean_line;
 
 use super::{
-    answer::{Answer, access, access_path, answer, guesses},
-    arguments::{Argument, Purpose, of_one, same},
+    answer::{Answer, access, access_path, answer, at, guesses},
+    arguments::{Argument, Purpose, same},
     group::Group,
     keys::{Keys, Known, Part, joined, made_names, of_id, property},
     offer::Offer,
@@ -86,6 +86,16 @@ pub struct Sketch {
 }
 
 impl Sketch {
+    /// Whether one is made by the same call: the same tool, with the same word for its verb.
+    pub fn makes_the_same(&self, other: &Self) -> bool {
+        let fixed = |s: &Self| -> Vec<(String, Value)> {
+            let arguments = s.create.keys.iter().find(|(k, _)| *k == "arguments").and_then(|(_, v)| v.as_object());
+            let words = arguments.into_iter().flatten().filter(|(_, v)| v.as_str().is_some_and(|t| !t.contains("{{")));
+            words.map(|(k, v)| (k.clone(), v.clone())).collect()
+        };
+        self.create.tool == other.create.tool && fixed(self) == fixed(other)
+    }
+
     /// The tools that it uses.
     pub fn tools(&self) -> Vec<String> {
         let verbs = [&self.update, &self.delete].into_iter().filter_map(|v| if let Verb::Call(c) = v { Some(c) } else { None });
@@ -104,6 +114,8 @@ struct Composer<'g, 't> {
     properties: Vec<Argument>,
     parts: Vec<Part>,
     answer: Option<Answer>,
+    /// The way to the one, or to the list of them, in the answer of what reads.
+    place: Vec<String>,
     listed: bool,
     notes: Vec<String>,
     doubts: Vec<String>,
@@ -111,11 +123,12 @@ struct Composer<'g, 't> {
 
 /// Composes a type; the error says why the tools do not give one.
 pub fn sketch(group: &Group) -> Result<Sketch, String> {
-    let taken = of_one(group.create.tool, &group.create.constants);
+    let taken = group.create.of_one();
     if let Some(token) = taken.of.iter().find(|a| a.required && split(&a.name).last().is_some_and(|w| w == "token")) {
         return Err(format!("it wants `{}`, which another tool gives anew each time", token.name));
     }
-    let name = name_argument(&taken.of, &group.noun);
+    let said = group.create.said.carries.iter().find(|c| c.part == Part::Name).map(|c| c.argument.clone());
+    let name = said.or_else(|| name_argument(&taken.of, &group.noun));
     let scope = scope(group, &taken.of, name.as_deref());
     let is_property = |a: &&Argument| a.purpose() == Purpose::Data && Some(&a.name) != name.as_ref() && !scope.contains(&a.name);
     let properties: Vec<Argument> = taken.of.iter().filter(is_property).cloned().collect();
@@ -127,6 +140,7 @@ pub fn sketch(group: &Group) -> Result<Sketch, String> {
         properties,
         parts: Vec::new(),
         answer: None,
+        place: Vec::new(),
         listed: false,
         notes: Vec::new(),
         doubts: Vec::new(),
@@ -149,11 +163,14 @@ fn name_argument(of: &[Argument], noun: &[String]) -> Option<String> {
     found.map(|a| a.name.clone())
 }
 
-/// Optional arguments that create shares with everything that reads and deletes: a region, a namespace, a target.
+/// Optional arguments that create shares with everything that reads and deletes: a region, a namespace, a target. What one tool for all
+/// verbs takes says nothing about that.
 fn scope(group: &Group, of: &[Argument], name: Option<&str>) -> Vec<String> {
-    let others: Vec<&Offer> = group.read.iter().chain(&group.list).chain(&group.delete).collect();
+    let other = |o: &&Offer| o.tool.name != group.create.tool.name;
+    let others: Vec<&Offer> = group.read.iter().chain(&group.list).chain(&group.delete).filter(other).collect();
     let shared = |a: &&Argument| {
         !a.required
+            && group.create.carries(&a.name).is_none()
             && Some(a.name.as_str()) != name
             && a.purpose() == Purpose::Data
             && !others.is_empty()
@@ -175,13 +192,15 @@ impl<'t> Composer<'_, 't> {
         let made = self.made();
         let mut find = None;
         if self.listed {
-            let items = match &self.answer {
-                Some(a) => access_path("result", a.path.iter().map(String::as_str)),
-                None => "result".to_owned(),
-            };
+            let items = access_path("result", self.place.iter().map(String::as_str));
             read.keys.push(("items", json!(format!("{{{{ {items} }}}}"))));
-        } else if made.is_some() {
-            find = self.find();
+        } else {
+            if !self.place.is_empty() {
+                read.keys.push(("result", json!(["json", {"path": self.place.join(".")}])));
+            }
+            if made.is_some() {
+                find = self.find();
+            }
         }
         let by_name = self.parts.as_slice() == [Part::Name];
         let by_list = self.listed && self.name.is_some() && !uses_id(&read);
@@ -206,8 +225,13 @@ impl<'t> Composer<'_, 't> {
         if let Some(made) = &made {
             self.doubts.push(format!("where the answer of create holds the id (`{made}`)"));
         }
-        if reader.class().is_none() {
-            self.doubts.push(format!("`{}` has no verb in its name; that it only reads is its server's own hint", reader.tool.name));
+        if !matches!(reader.class(), Some(Class::Read | Class::List)) {
+            let who = match (reader.tool.hint("readOnlyHint"), &group.by) {
+                (None, Some(_)) => "said by the model alone: look at it before it is called",
+                _ => "its server's own hint",
+            };
+            let said = if reader.class().is_none() { "has no verb in its name" } else { "has no verb of reading in its name" };
+            self.doubts.push(format!("`{}` {said}; that it only reads is {who}", reader.tool.name));
         }
         Ok(Sketch {
             name: group.name(),
@@ -239,7 +263,7 @@ impl<'t> Composer<'_, 't> {
             match self.known().keys(read) {
                 Ok(keys) if !keys.parts().is_empty() => {
                     self.parts = keys.parts();
-                    self.look_at(read);
+                    self.look_at(read, read.class().is_none() && group.by.is_none());
                     self.listed = self.answer.as_ref().is_some_and(|a| a.listed);
                     return Ok((read.clone(), keys));
                 }
@@ -272,18 +296,23 @@ impl<'t> Composer<'_, 't> {
         }
         self.parts = parts;
         self.listed = !of_one;
-        self.look_at(list);
+        self.look_at(list, true);
         Ok((list.clone(), keys))
     }
 
-    /// What the tool's output schema promises.
-    fn look_at(&mut self, offer: &Offer) {
+    /// What the tool's output schema promises, and where in the answer the one stands, or the list.
+    fn look_at(&mut self, offer: &Offer, lists: bool) {
         let known: Vec<String> = self.name.iter().cloned().chain(self.properties.iter().map(|p| p.name.clone())).collect();
-        self.answer = offer.tool.output_schema().and_then(|s| answer(s, &self.group.noun, &known));
-        if offer.class() == Some(Class::List) || offer.class().is_none() {
+        self.answer = offer.tool.output_schema().and_then(|schema| match &offer.said.place {
+            Some(place) => at(schema, place).filter(|a| !a.members.is_empty()),
+            None => answer(schema, &self.group.noun, &known),
+        });
+        if lists || offer.class() == Some(Class::List) {
             // A list that shows one thing only is none.
             self.answer = self.answer.take().filter(|a| a.listed);
         }
+        let promised = self.answer.as_ref().map(|a| a.path.clone());
+        self.place = offer.said.place.clone().or(promised).unwrap_or_default();
     }
 
     fn made(&self) -> Option<String> {
@@ -294,6 +323,7 @@ impl<'t> Composer<'_, 't> {
         let create = &self.group.create;
         let pick = |o: &Offer| format!("{} ({})", o.tool.name, o.reading.verb.as_ref().map_or("no verb", |(_, v)| v));
         self.notes.insert(0, format!("made by {}, read by {}", pick(create), pick(reader)));
+        self.notes.extend(self.group.by.clone());
         if let Some(batch) = &self.batch {
             self.notes.push(format!("`{}` takes a list of them (`{batch}`); each resource is one element", create.tool.name));
         }

@@ -28,6 +28,10 @@ fn drafted(path: &Path) -> String {
             panic!("{}: {said:#?}\n{}", path.display(), made.text);
         }
     };
+    let schema: Value = serde_json::from_str(include_str!("../../../../docs/bindings.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let file = crate::yaml::parse("draft.yaml", &made.text).unwrap().to_json();
+    assert_eq!(validator.iter_errors(&file).map(|e| format!("{}: {e}", e.instance_path())).collect::<Vec<_>>(), Vec::<String>::new());
     for call in binding.calls() {
         let tool = tools.iter().find(|t| t.name == call.tool).unwrap_or_else(|| panic!("{}: no tool {}", path.display(), call.tool));
         let super::super::Shape::Map(members) = &call.arguments else { panic!("{}", path.display()) };
@@ -164,4 +168,50 @@ fn hostile_words_stay_words() {
     assert_eq!(binding.types.len(), 1);
     assert!(binding.calls().all(|c| ["create_x", "get_x"].contains(&c.tool.as_str())));
     assert!(!made.text.contains('\u{202e}'));
+}
+
+/// A list of which its server says that it is more than a read is never asked twice, wherever it stands.
+#[test]
+fn a_list_that_may_write_finds_by_name() {
+    let tool = |name: &str, arguments: Value, required: &[&str], hints: Value| {
+        let schema = json!({"type": "object", "properties": arguments, "required": required});
+        Tool::parse(json!({"name": name, "inputSchema": schema, "annotations": hints})).unwrap()
+    };
+    let (text, id) = (json!({"name": {"type": "string"}}), json!({"box_id": {"type": "string"}}));
+    let tools = [
+        tool("create_box", text, &["name"], json!({})),
+        tool("get_box", id.clone(), &["box_id"], json!({})),
+        tool("list_boxes", json!({}), &[], json!({"readOnlyHint": false})),
+    ];
+    let made = draft(&Subject { name: "x", server: "x", tools: &tools }).unwrap();
+    let binding = super::super::parse::parse("x", "x.yaml", &made.text).unwrap_or_else(|p| panic!("{p:#?}\n{}", made.text));
+    let find = binding.types.values().next().unwrap().find.as_ref().unwrap();
+    assert_eq!((find.call.tool.as_str(), find.call.effect), ("list_boxes", crate::mcp::Effect::Change));
+}
+
+/// One tool for all verbs takes all their arguments; none of them says where to look.
+#[test]
+fn one_tool_for_all_verbs_has_properties() {
+    let schema = json!({"type": "object", "required": ["action", "name"], "properties": {
+        "action": {"type": "string", "enum": ["create", "get", "delete"]}, "name": {"type": "string"}, "size": {"type": "integer"}}});
+    let tools = [Tool::parse(json!({"name": "manage_box", "inputSchema": schema})).unwrap()];
+    let made = draft(&Subject { name: "x", server: "x", tools: &tools }).unwrap();
+    assert!(made.text.contains("size: \"{{ properties.size }}\""), "{}", made.text);
+}
+
+/// An answer that is declared to hold the one in a member is read from there.
+#[test]
+fn one_that_lies_in_a_member_of_the_answer_is_read_there() {
+    let schema = json!({"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}});
+    let answer = json!({"type": "object", "properties": {"box": {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "integer"}}}}});
+    let tools: Vec<Tool> = ["create_box", "get_box"]
+        .iter()
+        .map(|n| Tool::parse(json!({"name": n, "inputSchema": schema, "outputSchema": answer})).unwrap())
+        .collect();
+    let made = draft(&Subject { name: "x", server: "x", tools: &tools }).unwrap();
+    assert!(
+        made.text.contains("result: [\"json\",{\"path\":\"box\"}]") && made.text.contains("size: \"{{ item.size }}\""),
+        "{}",
+        made.text
+    );
 }

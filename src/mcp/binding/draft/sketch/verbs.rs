@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Call, Composer, Verb, with_article};
 use crate::mcp::binding::draft::{
     answer::{access, access_path, answer, guesses},
-    arguments::{Purpose, least, of_one},
+    arguments::{Purpose, least},
     keys::{Keys, Part, Source, joined, made_names, of_id, property},
     offer::Offer,
     words::{Class, bare},
@@ -35,8 +35,10 @@ impl<'t> Composer<'_, 't> {
             self.doubts.push(format!("what `{}` wants as `{guess}`", offer.tool.name));
         }
         let mut call = Call { tool: offer.tool.name.to_string(), keys: Vec::new() };
-        if reads && offer.says_it_writes() {
+        if reads && !offer.surely_reads() {
             call.keys.push(("effect", json!("write")));
+        }
+        if reads && offer.says_it_writes() {
             self.doubts.push(format!("`{}` is said by its server not to be a mere read", offer.tool.name));
         }
         call.keys.push(("arguments", Value::Object(arguments)));
@@ -51,7 +53,8 @@ impl<'t> Composer<'_, 't> {
         let known: Vec<String> = std::iter::once(name.clone()).chain(self.properties.iter().map(|p| p.name.clone())).collect();
         let seen = list.tool.output_schema().and_then(|s| answer(s, &self.group.noun, &known)).filter(|a| a.listed);
         let mut call = self.keyed(&list, &keys, true);
-        let items = seen.as_ref().map_or_else(|| "result".to_owned(), |a| access_path("result", a.path.iter().map(String::as_str)));
+        let place = list.said.place.clone().or_else(|| seen.as_ref().map(|a| a.path.clone())).unwrap_or_default();
+        let items = access_path("result", place.iter().map(String::as_str));
         let name = match seen.as_ref().and_then(|a| a.member(&name, &self.group.noun)) {
             Some(member) => access("item", member),
             None => guesses("item", &["name".to_owned(), name]),
@@ -95,20 +98,29 @@ impl<'t> Composer<'_, 't> {
             Part::Property(p) => access("properties", p),
             Part::Made(arg) => guesses("result", &made_names(arg, &group.noun)),
         });
-        Call { tool: group.create.tool.name.to_string(), keys: vec![("arguments", Value::Object(arguments)), ("id", json!(id))] }
+        let mut keys = vec![("arguments", Value::Object(arguments)), ("id", json!(id))];
+        if let (Some(place), Some(_)) = (group.create.said.place.as_ref().filter(|p| !p.is_empty()), self.made()) {
+            keys.insert(1, ("result", json!(["json", {"path": place.join(".")}])));
+        }
+        Call { tool: group.create.tool.name.to_string(), keys }
     }
 
     pub(super) fn update(&mut self) -> Verb {
         let group = self.group;
         let mut why = Vec::new();
         for offer in &group.updates {
-            let taken = of_one(offer.tool, &offer.constants);
+            let taken = offer.of_one();
             let mut keys = Keys { sources: Vec::new(), batch: taken.batch.clone(), guessed: Vec::new() };
             let mut sets = Map::new();
             let mut missing = None;
             for argument in &taken.of {
-                let known = self.known().source_of(argument);
-                let property = self.properties.iter().find(|p| p.name == argument.name || bare(&p.name) == bare(&argument.name));
+                let said = offer.carries(&argument.name);
+                let known = said.cloned().map(Source::Part).or_else(|| self.known().source_of(argument));
+                let property = self.properties.iter().find(|p| match said {
+                    Some(Part::Property(said)) => p.name == *said,
+                    Some(_) => false,
+                    None => p.name == argument.name || bare(&p.name) == bare(&argument.name),
+                });
                 match (argument.purpose(), known, property) {
                     (Purpose::Confirm, ..) => drop(sets.insert(argument.name.clone(), json!(true))),
                     (_, Some(Source::Part(part)), _) if argument.required && self.parts.contains(&part) => {
@@ -139,7 +151,7 @@ impl<'t> Composer<'_, 't> {
         if group.create.class() == Some(Class::Upsert) && !self.properties.is_empty() && self.made().is_none() {
             self.notes.push(format!("`{}` by its name changes the one that is there", group.create.tool.name));
             let mut call = self.create();
-            call.keys.retain(|(k, _)| *k != "id");
+            call.keys.retain(|(k, _)| !["id", "result"].contains(k));
             return Verb::Call(call);
         }
         self.notes.extend(why.into_iter().map(|w| format!("no update: {w}")));
