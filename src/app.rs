@@ -153,6 +153,7 @@ impl App {
                 ask: elicit::asker(&parts.human),
                 guard,
                 roots: endpoint::roots(setting, &parts),
+                max_calls: setting.max_calls.map(usize::from),
                 reading: Some(reading(&parts.config)),
             };
             let server = Arc::new(AnyServer::new(Connection::new(row.entry.name.clone(), endpoint, options), bindings.clone()));

@@ -229,6 +229,9 @@ pub fn load(
     for r in &registered {
         servers.entry(r.name.clone()).or_insert_with(|| {
             settings.note(&format!("servers.{}", r.name), &r.setting.how(), &r.origin.place());
+            if let Some(most) = r.setting.max_calls {
+                settings.note(&format!("servers.{}.max_calls", r.name), &most.to_string(), &r.origin.place());
+            }
             r.setting.clone()
         });
     }
@@ -305,6 +308,18 @@ mod tests {
         let from = |key: &str| config.settings.iter().find(|s| s.key == key).unwrap().from.clone();
         assert_eq!(from("limits.per_server"), "swell.toml");
         assert_eq!(from("limits.overall"), "environment SWELL_OVERALL");
+    }
+
+    #[test]
+    fn a_server_may_bear_few_calls_and_never_none() {
+        let text = |most: &str| file("swell.toml", &format!("[servers.x]\ncommand = \"y\"\nmax_calls = {most}\n"));
+        let config = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&text("1"))).unwrap();
+        assert_eq!(config.servers[0].max_calls.map(usize::from), Some(1));
+        assert!(config.settings.iter().any(|s| s.key == "servers.x.max_calls" && s.value == "1"));
+        for bad in ["0", "-1", "\"one\""] {
+            let problems = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&text(bad))).unwrap_err();
+            assert_eq!(problems[0].source.as_ref().unwrap().line, 3, "{problems:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How one server is reached, as it is written in a file; and the simulated ones, which are written nowhere.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use serde::Deserialize;
 
@@ -35,6 +35,8 @@ pub struct ServerSetting {
     /// How a person logs in at it, where its own metadata does not say enough.
     #[serde(default)]
     pub oauth: OauthSetting,
+    /// The most calls that it bears at the same time; `limits.per_server` if that is less.
+    pub max_calls: Option<NonZeroUsize>,
     /// Seconds until a start counts as failed.
     #[serde(default = "start_timeout")]
     pub start_timeout: u64,
@@ -87,6 +89,7 @@ impl Default for ServerSetting {
             headers: BTreeMap::new(),
             roots: Vec::new(),
             oauth: OauthSetting::default(),
+            max_calls: None,
             start_timeout: start_timeout(),
         }
     }
