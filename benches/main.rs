@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "figures go to standard output; a bench that cannot go on has failed")]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
     time::{Duration, Instant},
 };
@@ -91,6 +91,7 @@ fn plan(template: &Template) -> Plan {
         recipe: Recipe::default(),
         notes: Vec::new(),
         foreign: Foreign::Refuse,
+        replace: &BTreeSet::new(),
         tool: &|_: &Address, _: Action| "create_resource".parse().unwrap(),
         secret: &|_| SecretStatus::Missing,
     })

@@ -15,6 +15,8 @@ use crate::{
     review::{Level, Review},
 };
 
+mod anew;
+
 mod modify;
 
 mod open;

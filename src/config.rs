@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use indexmap::IndexMap;
@@ -74,6 +75,8 @@ pub struct Config {
     pub auto_approve: Vec<Rule>,
     /// The sandbox takes realistic time.
     pub sandbox_latency: bool,
+    /// How often the conversation looks, while its prompt waits, for what became unhealthy; none if it does not.
+    pub notices: Option<Duration>,
     /// Every value and where it came from.
     pub settings: Vec<Setting>,
 }
@@ -182,6 +185,16 @@ pub fn load(
         |v| v.parse().ok(),
         ToString::to_string,
     );
+    let notices = settings.take(
+        "notices",
+        60,
+        &files,
+        |f| f.notices,
+        env,
+        "SWELL_NOTICES",
+        |v| v.parse().ok(),
+        |seconds: &u64| if *seconds == 0 { "off".to_owned() } else { seconds.to_string() },
+    );
     let model = model(&mut settings, &files, env);
 
     let sandbox = settings.take(
@@ -269,6 +282,7 @@ pub fn load(
         read_total,
         auto_approve,
         sandbox_latency,
+        notices: (notices > 0).then(|| Duration::from_secs(notices)),
         settings: settings.all,
     })
 }

@@ -18,7 +18,10 @@ pub mod resource;
 
 pub mod schema;
 
+pub mod slices;
+
 pub mod substitute;
+
 pub mod text;
 
 pub use dependant::Dependant;

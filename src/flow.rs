@@ -2,7 +2,10 @@
 //!
 //! Deploy, modify, rollback, undo, destroy and runbooks only differ in what they want; from there on there is one road.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use fresh::{check_reads, check_targets, check_world, stale};
 
@@ -60,6 +63,8 @@ pub struct Wanted {
     pub parameters: Vec<ParameterNote>,
     /// What to do with resources that are there already.
     pub foreign: Foreign,
+    /// Resources that are made anew even if nothing of them differs.
+    pub replace: BTreeSet<Address>,
     /// The person's words, or the command.
     pub request: String,
     /// Which parser understood it.
@@ -153,6 +158,7 @@ async fn plan_from(app: &App, wanted: &Wanted, snapshot: Option<&Snapshot>) -> R
         recipe: wanted.recipe.clone(),
         notes: wanted.notes.clone(),
         foreign: wanted.foreign,
+        replace: &wanted.replace,
         tool: &|address, action| app.tool(address, action),
         secret: &|name| match app.secrets().has(name) {
             Ok(true) => SecretStatus::Present,

@@ -20,5 +20,5 @@ pub(crate) mod testing;
 
 pub use crate::answer::{Answer, Evidence, Finding, Proposal, ServerReport, ServerRow, Strength};
 pub use query::{overview, query};
-pub use servers::{ToolRow, doctor, servers, tools};
+pub use servers::{ToolRow, doctor, servers, tools, unlike_its_card};
 pub use troubleshoot::{repair::again, troubleshoot};

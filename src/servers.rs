@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use crate::{
     answer::servers::{Listed, Listing, Offer},
     app::App,
-    config::Layer,
+    config::{Layer, Registered},
     domain::text::{clean, clean_line},
+    inspect::unlike_its_card,
     mcp::{AnyServer, Health, ResourceServer, tools::speaks_protocol},
     registry::{Registry, Row, State},
     trust::Standing,
@@ -43,7 +44,7 @@ pub async fn list(app: &App, ask: Ask) -> Listing {
         let asked = rows.iter().zip(&mut servers).filter(|(row, _)| row.is_active());
         futures::future::join_all(asked.filter_map(|(row, listed)| {
             let server = app.connections().iter().find(|s| s.connection().name() == &row.entry.name)?;
-            Some(fill_in(server, listed))
+            Some(fill_in(server, &row.entry, listed))
         }))
         .await;
     }
@@ -83,6 +84,7 @@ fn listed(registry: &Registry, row: &Row) -> Listed {
         latency_ms: None,
         identity: String::new(),
         message: String::new(),
+        differs: Vec::new(),
     }
 }
 
@@ -98,7 +100,7 @@ fn transport(row: &Row) -> &'static str {
     }
 }
 
-async fn fill_in(server: &AnyServer, row: &mut Listed) {
+async fn fill_in(server: &AnyServer, entry: &Registered, row: &mut Listed) {
     let connection = server.connection();
     let tools = match connection.tools().await {
         Ok(list) => list.tools,
@@ -112,6 +114,7 @@ async fn fill_in(server: &AnyServer, row: &mut Listed) {
             return;
         }
     };
+    row.differs = unlike_its_card(connection, entry, &tools).await;
     row.tools = Some(tools.len());
     row.protocol = connection.info().await.map(|i| i.protocol).unwrap_or_default();
     if !speaks_protocol(&tools) && server.types().await.map_or(true, |t| t.is_empty()) {

@@ -4,6 +4,7 @@
 mod support {
     pub mod authorization;
     pub mod env;
+    pub mod far;
     pub mod notes;
     pub mod pty;
     pub mod watching;
@@ -20,6 +21,7 @@ mod repl {
     mod answering;
     mod approving;
     mod asking;
+    mod noticing;
     mod piping;
     mod stopping;
 }
@@ -29,6 +31,7 @@ mod cli {
     mod bindings;
     mod commands;
     mod concurrency;
+    mod discover;
     mod eval;
     mod examples;
     mod exit_codes;

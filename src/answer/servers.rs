@@ -40,6 +40,9 @@ pub struct Listed {
     pub identity: String,
     /// The server's words or ours.
     pub message: String,
+    /// What is not as the card says that named it; empty if it was not asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
 }
 
 /// A list of servers, and what is wrong with it.

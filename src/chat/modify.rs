@@ -12,7 +12,7 @@ use crate::{
     store::{RunKind, Snapshot},
 };
 
-use super::{Conversation, Meant, Next, Reply, draft, say, target};
+use super::{Conversation, Meant, Next, Reply, anew, draft, say, target};
 
 pub(super) async fn modify(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Result<Next, Failure> {
     let request = text.to_owned();
@@ -44,11 +44,7 @@ pub(super) async fn modify(app: &App, talk: &mut Conversation, frame: Frame, tex
             Ok(Next::Plan(Box::new(wanted)))
         }
         Some(verb @ (Verb::Restart | Verb::Stop | Verb::Start | Verb::Backup | Verb::Restore)) => {
-            let what = format!("{verb:?}").to_lowercase();
-            Ok(say(format!(
-                "Swell changes what a deployment is, and has no plan for \"{what}\" yet: none of the registered servers offers it as an action on a resource.\n\
-                 Nothing was changed. To put right what is broken, ask why it is unhealthy; to go back, say `roll back`."
-            )))
+            anew::act(app, talk, frame, verb, &snapshot, request).await
         }
         _ => {
             let changed = match parameters(app, &snapshot, &frame) {

@@ -94,6 +94,43 @@ async fn where_something_shall_run_is_heard_when_it_is_made_and_when_it_is_corre
 }
 
 #[tokio::test]
+async fn a_restart_is_a_plan_that_makes_one_resource_anew() {
+    let desk = Desk::new().await;
+    desk.apply(&Desk::shop()).await;
+    for text in ["restart shop-db", "please recreate shop-db", "replace shop-db", "bounce docker:container:run:shop-db"] {
+        let mut talk = Conversation::default();
+        let replies = say(&desk, &mut talk, text).await;
+        assert!(matches!(replies.first(), Some(Reply::Planned { .. })), "{text}: {replies:?}");
+        let review = talk.review.unwrap();
+        assert_eq!(review.counts.replace, 1, "{text}: {:?}", review.counts);
+        assert!(review.plan.steps.iter().any(|s| s.address.name.as_str() == "shop-db" && s.replace.is_some()), "{text}");
+    }
+    // Which one is asked, and the answer is enough.
+    let mut talk = Conversation::default();
+    let replies = say(&desk, &mut talk, "restart shop").await;
+    let Some(Reply::Ask { question }) = replies.first() else { panic!("{replies:?}") };
+    assert!(question.choices.iter().all(|c| c.starts_with("docker:container:run:")), "{question:?}");
+    let replies = say(&desk, &mut talk, &question.choices[0]).await;
+    assert!(matches!(replies.first(), Some(Reply::Planned { .. })), "{replies:?}");
+}
+
+#[tokio::test]
+async fn a_start_brings_back_and_what_cannot_be_done_says_what_can() {
+    let desk = Desk::new().await;
+    desk.apply(&Desk::shop()).await;
+    desk.poke("docker:container:run:shop-db", Poke::Kill);
+    let replies = say(&desk, &mut Conversation::default(), "start shop").await;
+    assert!(matches!(replies.first(), Some(Reply::Planned { .. })), "{replies:?}");
+    for (text, way) in
+        [("stop shop", "`destroy shop`"), ("take a backup of shop", "no backup setting"), ("restore shop", "`roll back shop`")]
+    {
+        let replies = say(&desk, &mut Conversation::default(), text).await;
+        let Some(Reply::Say { text: words }) = replies.first() else { panic!("{text}: {replies:?}") };
+        assert!(words.contains(way) && words.contains("Nothing was changed."), "{text}: {words}");
+    }
+}
+
+#[tokio::test]
 async fn everything_at_once_is_taken_one_by_one() {
     let desk = Desk::new().await;
     let net = |name: &str| serde_json::json!({"name": name, "resources": [{"server": "docker", "type": "network", "name": format!("{name}-net"), "properties": {}}]});

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::domain::Address;
+
 /// What to plan.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
@@ -51,6 +53,9 @@ pub struct WantedArgs {
     /// Make wanted resources that exist already ours.
     #[arg(long)]
     pub adopt: bool,
+    /// Make this resource anew even if nothing of it differs; may be given several times.
+    #[arg(long, value_name = "ADDRESS")]
+    pub replace: Vec<Address>,
 }
 
 /// How to apply.

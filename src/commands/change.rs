@@ -23,6 +23,7 @@ use crate::{
 /// What is wanted by `-f`, `--pattern` or a deployment's name.
 pub async fn wanted(app: &App, name: Option<&str>, args: &WantedArgs) -> Result<Wanted, Failure> {
     let foreign = if args.adopt { Foreign::Adopt } else { Foreign::Refuse };
+    let replace = args.replace.iter().cloned().collect();
     let wanted = match (&args.file, &args.pattern) {
         (Some(file), _) => flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())?,
         (_, Some(pattern)) => {
@@ -34,7 +35,7 @@ pub async fn wanted(app: &App, name: Option<&str>, args: &WantedArgs) -> Result<
         _ => {
             // A template may be named without `-f`, as long as no deployment has that name.
             if let Some(file) = name.map(Path::new).filter(|p| is_template(p)) {
-                return Ok(Wanted { foreign, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
+                return Ok(Wanted { foreign, replace, ..flow::from_file(app, file, &flow::pairs(&args.vars)?, args.name.as_deref())? });
             }
             let name = flow::which(app, name).await?;
             let Some(snapshot) = app.store().latest(&name).await? else { return Err(flow::no_deployment(app, name.as_str()).await) };
@@ -42,7 +43,7 @@ pub async fn wanted(app: &App, name: Option<&str>, args: &WantedArgs) -> Result<
             ready(flow::from_deployment(app, &snapshot, changed, format!("{name}, as last wanted")).await?)?
         }
     };
-    Ok(Wanted { foreign, ..wanted })
+    Ok(Wanted { foreign, replace, ..wanted })
 }
 
 /// No deployment's name has a dot, so that these endings are never one.

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::ServerSetting;
-use crate::domain::{ServerName, text::clean_line};
+use crate::{
+    domain::{ServerName, text::clean_line},
+    mcp::card::Claims,
+};
 
 /// The places that name servers, strongest first: of several entries with one name the first one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -112,12 +115,14 @@ pub struct Registered {
     pub unusable: Option<String>,
     /// What else a reader should know: keys that mean nothing here, inputs to set.
     pub notes: Vec<String>,
+    /// What a card said of it, if one named it.
+    pub claims: Option<Claims>,
 }
 
 impl Registered {
     /// An entry with nothing special about it.
     pub fn new(name: ServerName, origin: Origin, setting: ServerSetting) -> Self {
-        Self { called: name.to_string(), name, origin, setting, disabled: false, unusable: None, notes: Vec::new() }
+        Self { called: name.to_string(), name, origin, setting, disabled: false, unusable: None, notes: Vec::new(), claims: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wanted, from wherever it comes: a file, a pattern, a deployment, a snapshot, what is there already. Nothing is asked or changed here.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use indexmap::IndexMap;
 use serde_json::Value;
@@ -150,6 +150,7 @@ pub fn of_template(template: Template, kind: RunKind, request: String) -> Wanted
         notes: Vec::new(),
         parameters: Vec::new(),
         foreign: Foreign::Refuse,
+        replace: BTreeSet::new(),
         request,
         parser: None,
         bound: None,

@@ -3,10 +3,10 @@
 use crate::{
     answer::{ServerReport, ServerRow},
     app::App,
-    config::ServerSetting,
+    config::{Registered, ServerSetting},
     diagnostic::Failure,
     domain::text::clean,
-    mcp::{AnyServer, Health},
+    mcp::{AnyServer, Connection, Health, tools::Tool},
 };
 
 /// All servers, each asked at the same time.
@@ -76,6 +76,13 @@ pub async fn tools(app: &App, name: &str) -> Result<Vec<ToolRow>, Failure> {
     Ok(list.tools.iter().map(|t| ToolRow { name: t.name.to_string(), description: t.summary() }).collect())
 }
 
+/// What is not as the card says that named a server, if one did.
+pub async fn unlike_its_card(connection: &Connection, entry: &Registered, tools: &[Tool]) -> Vec<String> {
+    let (Some(claims), Some(live)) = (&entry.claims, connection.info().await) else { return Vec::new() };
+    let names: Vec<&str> = tools.iter().map(|t| t.name.as_str()).collect();
+    claims.differences(&live, &names)
+}
+
 /// What is wrong with a server, or with all of them.
 pub async fn doctor(app: &App, name: Option<&str>) -> Result<Vec<ServerReport>, Failure> {
     if let Some(name) = name {
@@ -105,6 +112,12 @@ async fn report(app: &App, server: &AnyServer) -> ServerReport {
                 Err(e) => clean(e.message(), 400),
             },
         ));
+        if let (Some(row), Ok(list)) = (app.registry().find(connection.name().as_str()), &tools)
+            && row.entry.claims.is_some()
+        {
+            let differs = unlike_its_card(connection, &row.entry, &list.tools).await;
+            checks.push(("server card".to_owned(), if differs.is_empty() { "as it says".into() } else { differs.join("; ") }));
+        }
         let native = tools.as_ref().is_ok_and(|t| crate::mcp::tools::speaks_protocol(&t.tools));
         checks.push((
             "cross-MCP protocol".to_owned(),

@@ -13,7 +13,10 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::diagnostic::{Diagnostic, Explain};
+use crate::{
+    diagnostic::{Diagnostic, Explain},
+    domain::slices::unsliced_template,
+};
 
 static SHIPPED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/prompts");
 
@@ -152,7 +155,11 @@ impl Prompts {
         let invalid = |detail: String| PromptError::Invalid { name: name.to_owned(), from: from.clone(), detail };
         let version = hex(&Sha256::digest(source.as_bytes()));
         self.env.add_template_owned(name.to_owned(), source).map_err(|e| invalid(describe(&e)))?;
-        let used = self.env.get_template(name).map_err(|e| invalid(describe(&e)))?.undeclared_variables(false);
+        let template = self.env.get_template(name).map_err(|e| invalid(describe(&e)))?;
+        let mut used = template.undeclared_variables(false);
+        if let Some(sliced) = unsliced_template(template.source()) {
+            used.extend(self.env.template_from_str(&sliced).map_err(|e| invalid(describe(&e)))?.undeclared_variables(false));
+        }
         let mut unknown: Vec<_> = used.iter().filter(|v| !variables.contains(&v.as_str()) && !is_global(&self.env, v)).collect();
         unknown.sort();
         if let Some(first) = unknown.first() {
@@ -249,6 +256,8 @@ mod tests {
         assert_eq!(prompts.render("intent/repair", json!({"problems": ["a", "b"]})).unwrap().text, "Wrong: a, b");
         assert_eq!(prompts.strangers(), [dir.path().join("intent/sytem.j2")]);
 
+        fs::write(&file, "{{ problem[:2] }}").unwrap();
+        assert!(Prompts::load(&folders).is_err());
         fs::write(&file, "{{ problem }}").unwrap();
         let error = Prompts::load(&folders).unwrap_err();
         assert!(error.to_string().contains("it uses `problem`; it is given only problems"), "{error}");

@@ -11,6 +11,10 @@ use serde_json::Value;
 use super::http::{client, innermost};
 use crate::domain::text::clean_line;
 
+mod claims;
+
+pub use claims::Claims;
+
 /// The one schema that is known.
 const SCHEMA: &str = "https://static.modelcontextprotocol.io/schemas/v1/server-card.schema.json";
 const CARD_TYPE: &str = "application/mcp-server-card+json";
@@ -38,6 +42,9 @@ pub struct Card {
     /// Where it is served.
     #[serde(default)]
     pub remotes: Vec<Remote>,
+    /// Its tools, in cards that list them; a word or nothing in others.
+    #[serde(default)]
+    tools: Value,
 }
 
 /// One place where a server is served.
@@ -78,6 +85,8 @@ pub struct Offered {
     pub wanted: Vec<String>,
     /// What a person should know before the review.
     pub notes: Vec<String>,
+    /// What the server will be held against.
+    pub claims: Claims,
 }
 
 impl Card {
@@ -115,7 +124,14 @@ impl Card {
         if !matches!(parsed.scheme(), "http" | "https") || !parsed.username().is_empty() || parsed.password().is_some() {
             return Err("its URL is neither http nor https, or has a user in it".to_owned());
         }
-        let mut offered = Offered { name: self.name.clone(), url, headers: BTreeMap::new(), wanted: Vec::new(), notes: Vec::new() };
+        let mut offered = Offered {
+            name: self.name.clone(),
+            url,
+            headers: BTreeMap::new(),
+            wanted: Vec::new(),
+            notes: Vec::new(),
+            claims: Claims::new(&self.name, &self.version, &remote.versions, &self.tools),
+        };
         let titled = self.title.as_ref().map(|t| format!(" \"{}\"", clean_line(t, 100))).unwrap_or_default();
         let (name, version) = (clean_line(&self.name, 120), clean_line(&self.version, 60));
         let description = clean_line(&self.description, 120);

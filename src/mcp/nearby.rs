@@ -24,7 +24,7 @@ pub struct Nearby {
     pub instance: String,
     /// Its host's name, without the last dot.
     pub host: String,
-    /// Its addresses, IPv4 first.
+    /// Its addresses, IPv4 first; those that mean another machine to each machine last.
     pub addresses: Vec<IpAddr>,
     /// Its port.
     pub port: u16,
@@ -55,7 +55,7 @@ pub async fn browse(span: Duration) -> Result<Vec<Nearby>, String> {
 impl Nearby {
     fn of(service: &ResolvedService) -> Self {
         let mut addresses: Vec<IpAddr> = service.addresses.iter().map(mdns_sd::ScopedIp::to_ip_addr).collect();
-        addresses.sort();
+        addresses.sort_by_key(|ip| (only_here(ip), *ip));
         let instance = service.fullname.strip_suffix(SERVICE).unwrap_or(&service.fullname).trim_end_matches('.').replace('\\', "");
         let texts = service.txt_properties.iter().map(|p| (clean_line(p.key(), 60).to_lowercase(), clean_line(p.val_str(), 200))).collect();
         Self {
@@ -65,6 +65,11 @@ impl Nearby {
             port: service.port,
             texts,
         }
+    }
+
+    /// Whether its address means this machine, whoever says it.
+    pub fn is_here(&self) -> bool {
+        self.addresses.first().is_some_and(|ip| ip.is_loopback() || ip.is_unspecified())
     }
 
     fn text(&self, keys: &[&str]) -> Option<&str> {
@@ -90,6 +95,15 @@ impl Nearby {
         let good = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']'));
         good.then(|| format!("{}://{host}:{}{path}", if secure { "https" } else { "http" }, self.port))
     }
+}
+
+/// Addresses that are no place in the network: one's own machine, or one link of it.
+fn only_here(ip: &IpAddr) -> bool {
+    let link = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    ip.is_loopback() || ip.is_unspecified() || link
 }
 
 #[cfg(test)]
@@ -120,6 +134,15 @@ mod tests {
         assert_eq!(Nearby { host: "a/b".into(), ..nearby(&[("tls", "1")]) }.url(), None);
         let v6 = Nearby { addresses: vec!["fe80::1".parse().unwrap()], ..nearby(&[]) };
         assert_eq!(v6.url().as_deref(), Some("http://[fe80::1]:8000/mcp"));
+    }
+
+    #[test]
+    fn a_place_in_the_network_comes_before_ones_own_machine() {
+        let mut all: Vec<IpAddr> =
+            ["127.0.0.1", "fe80::1", "169.254.1.1", "::1", "fd00::2", "10.0.0.7"].iter().map(|a| a.parse().unwrap()).collect();
+        all.sort_by_key(|ip| (only_here(ip), *ip));
+        assert_eq!(all[..2], ["10.0.0.7".parse::<IpAddr>().unwrap(), "fd00::2".parse().unwrap()]);
+        assert!(!nearby(&[]).is_here() && Nearby { addresses: vec!["127.0.0.1".parse().unwrap()], ..nearby(&[]) }.is_here());
     }
 
     /// Another daemon of this machine advertises; where multicast does not work, the reason is printed.

@@ -17,6 +17,7 @@ use minijinja::{
 use serde_json::Value;
 
 use super::{Available, filters};
+use crate::domain::slices::{unsliced, unsliced_template};
 
 /// Marks the beginning and the end of inserted data in rendered text. Both are Unicode noncharacters, which no value may contain.
 const OPEN: char = '\u{FDD0}';
@@ -139,10 +140,20 @@ impl Engine {
     /// The variables that a scalar uses and that are neither functions nor set within it, with their members (`backup.schedule`); an error
     /// when it cannot be compiled.
     pub fn variables(&self, source: &str) -> Result<Vec<String>, ExpressionError> {
-        let found = match whole(source) {
-            Some(inner) => self.env.compile_expression(inner).map_err(say)?.undeclared_variables(true),
-            None => self.env.template_from_named_str("scalar", source).map_err(say)?.undeclared_variables(true),
+        let (mut found, sliced) = match whole(source) {
+            Some(inner) => {
+                let found = self.env.compile_expression(inner).map_err(say)?.undeclared_variables(true);
+                let sliced = unsliced(inner).and_then(|s| self.env.compile_expression(&s).map(|e| e.undeclared_variables(true)).ok());
+                (found, sliced)
+            }
+            None => {
+                let found = self.env.template_from_named_str("scalar", source).map_err(say)?.undeclared_variables(true);
+                let sliced = unsliced_template(source)
+                    .and_then(|s| self.env.template_from_named_str("scalar", &s).map(|t| t.undeclared_variables(true)).ok());
+                (found, sliced)
+            }
         };
+        found.extend(sliced.into_iter().flatten());
         let mut found: Vec<String> = found.into_iter().filter(|v| !self.env.globals().any(|(g, _)| g == v)).collect();
         found.sort();
         Ok(found)

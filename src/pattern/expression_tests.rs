@@ -96,6 +96,8 @@ fn variables_are_found_with_their_members() {
     assert_eq!(engine.variables("{{ backup.schedule | cron }}").unwrap(), ["backup.schedule"]);
     assert_eq!(engine.variables("a {% for n in range(count) %}{{ n }}{{ b }}{% endfor %}").unwrap(), ["b", "count"]);
     assert_eq!(engine.condition_variables("has('x') and y").unwrap(), ["y"]);
+    assert_eq!(engine.variables("{{ token[:size] }}").unwrap(), ["size", "token"]);
+    assert_eq!(engine.variables("x-{{ backup.schedule[1:] }}").unwrap(), ["backup.schedule"]);
     assert!(engine.variables("{{ a b }}").is_err());
 }
 

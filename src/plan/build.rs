@@ -73,6 +73,8 @@ pub struct Inputs<'a> {
     pub notes: Vec<String>,
     /// What to do with resources that are there already.
     pub foreign: Foreign,
+    /// Resources that are made anew even if nothing of them differs.
+    pub replace: &'a BTreeSet<Address>,
     /// The tool that an action would call.
     pub tool: &'a dyn Fn(&Address, Action) -> ToolName,
     /// Whether a secret is there.
@@ -163,6 +165,7 @@ impl<'a> Builder<'a> {
         if !foreign.is_empty() {
             self.refuse_foreign(&foreign);
         }
+        self.refuse_replaces(&by_address);
     }
 
     fn one(&mut self, resource: &Resource, foreign: &mut Vec<Address>) {
@@ -178,6 +181,11 @@ impl<'a> Builder<'a> {
                 let because = old.as_ref().map(|_| "it is gone from the server".to_owned());
                 if let Some(old) = &old {
                     self.drift.push(Drift::gone(&old.address));
+                    match (self.inputs.observed.namesakes.get(address), self.inputs.foreign) {
+                        (Some(live), Foreign::Adopt) => return self.adopt(resource, kind, &substituted, live),
+                        (Some(live), Foreign::Refuse) => return self.refuse_namesake(old, live),
+                        (None, _) => {}
+                    }
                 }
                 self.create(resource, kind, &substituted, because, None);
             }
@@ -223,12 +231,15 @@ impl<'a> Builder<'a> {
         });
         let broken = (live.status == Status::Failed).then(|| "it failed on the server".to_owned());
         let forced: Vec<String> = changes.iter().filter(|c| c.forces_replace).map(|c| c.path.to_string()).collect();
-        let verb = if forced.is_empty() { "update" } else { "delete" };
-        if !changes.is_empty() && self.refuse_missing(address, kind, verb) {
+        let asked = self.inputs.replace.contains(address);
+        let verb = if forced.is_empty() && !asked { "update" } else { "delete" };
+        if (asked || !changes.is_empty()) && self.refuse_missing(address, kind, verb) {
             return;
         }
         if !forced.is_empty() {
             self.replace(resource, kind, substituted, live, old, format!("{} changed (forces replace)", forced.join(", ")), changes);
+        } else if asked {
+            self.replace(resource, kind, substituted, live, old, "it was asked for".to_owned(), changes);
         } else if let (Some(why), true) = (broken, changes.is_empty()) {
             // A failed resource that is otherwise as wanted can only be made anew.
             self.replace(resource, kind, substituted, live, old, why, changes);

@@ -52,7 +52,11 @@ pub async fn network(app: &App, span: Duration) -> Result<Vec<Offer>, Failure> {
             continue;
         };
         let note = format!("`{}` on {} says in the network that it is there; anybody in it can say so", one.instance, one.host);
-        let entry = json!({"type": "http", "url": url, "notes": [note]});
+        let mut notes = vec![note];
+        if one.is_here() {
+            notes.push("the address that it says means this machine, whoever says it".to_owned());
+        }
+        let entry = json!({"type": "http", "url": url, "notes": notes});
         finds.push(find(format!("mdns:{}", one.instance), one.instance.clone(), entry));
     }
     keep(app, "mdns:", finds)
@@ -85,7 +89,9 @@ pub async fn at_url(app: &App, url: &str) -> Result<Vec<Offer>, Failure> {
                 notes.extend(
                     wanted.iter().map(|(h, s)| format!("it wants the header {h}: swell secrets set {}", s.as_str().unwrap_or_default())),
                 );
-                let entry = json!({"type": "http", "url": o.url, "headers": o.headers, "secretHeaders": wanted, "notes": notes});
+                let entry = json!({
+                    "type": "http", "url": o.url, "headers": o.headers, "secretHeaders": wanted, "notes": notes, "card": o.claims,
+                });
                 finds.push(find(format!("card:{}", o.name), called, entry));
             }
             Err(why) => reasons.push(why),

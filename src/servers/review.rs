@@ -9,6 +9,7 @@ use crate::{
     config::Registered,
     diagnostic::{Diagnostic, Explain, Failure},
     domain::text::{clean_line, is_hidden, reveal},
+    inspect::unlike_its_card,
     mcp::{
         pins::{FieldChange, ToolChange, diff, pin_of},
         tools::{Tool, ToolList},
@@ -48,9 +49,10 @@ pub async fn review(app: &App, name: &str, digest: Option<&str>) -> Result<Revie
     };
     // The yes to the start is kept before anything is started; until its tools are pinned the server stays quarantined.
     app.trust().update(|t| t.put(reviewed(old.clone(), true, &how)))?;
-    let list = listed(app, entry).await?;
+    let (list, unlike) = listed(app, entry).await?;
     let before = then.as_ref().filter(|r| r.tools.is_some()).map(Reviewed::tool_list);
-    let seen = tool_sheet(entry, &launch, before.as_deref(), &list, &pinned_tools(&trust));
+    let mut seen = tool_sheet(entry, &launch, before.as_deref(), &list, &pinned_tools(&trust));
+    seen.warnings.extend(unlike);
     let ask = if before.is_some() { !seen.changes.is_empty() } else { !seen.warnings.is_empty() };
     if ask {
         match consent(app, &tools_text(&seen), &seen.digest, digest).await {
@@ -109,10 +111,17 @@ fn declined(app: &App, entry: &Registered, outcome: ReviewOutcome) -> Result<Rev
     ))
 }
 
-async fn listed(app: &App, entry: &Registered) -> Result<ToolList, Failure> {
+/// Its tools, and what is not as its card says.
+async fn listed(app: &App, entry: &Registered) -> Result<(ToolList, Vec<String>), Failure> {
     let connection = app.connection_for_review(entry)?;
     let list = match connection.connect().await {
-        Ok(()) => connection.tools().await.map_err(|e| Failure::from(crate::plan::refresh::unreachable(&entry.name, &e))),
+        Ok(()) => match connection.tools().await {
+            Ok(list) => {
+                let unlike = unlike_its_card(&connection, entry, &list.tools).await;
+                Ok((list, unlike))
+            }
+            Err(e) => Err(Failure::from(crate::plan::refresh::unreachable(&entry.name, &e))),
+        },
         Err(e) => Err(Failure::from(e.explain())),
     };
     connection.close().await;

@@ -88,6 +88,7 @@ pub fn listing(l: &Listing, style: &Style) -> String {
         let rest = if words.is_empty() { String::new() } else { format!(" · {words}") };
         let line = Line::of(Tone::Bold, &s.name).add(Tone::Dim, &format!("  {}: {}", s.from, s.place)).add(Tone::Plain, &rest);
         page.flow(line, style, 4);
+        s.differs.iter().for_each(|d| page.flow(Line::of(Tone::Warn, &format!("    ! {d}")), style, 6));
     }
     for group in &l.lookalikes {
         page.flow(Line::of(Tone::Warn, &format!("! these names look alike: {}", group.join(", "))), style, 2);

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::support::{Bench, steps};
@@ -91,6 +93,50 @@ async fn what_exists_already_is_refused_and_can_be_adopted() {
     assert_eq!(steps(&review.plan)[0], "adopt aws:vpc:vpc:main");
     bench.done(adopt).await;
     bench.settled(wanted()).await;
+}
+
+#[tokio::test]
+async fn what_someone_made_anew_under_a_recorded_name_is_told_and_can_be_adopted() {
+    let bench = Bench::new().await;
+    let wanted = || bench.template(json!([{"server": "docker", "type": "network", "name": "lan", "properties": {"driver": "bridge"}}]));
+    bench.done(wanted()).await;
+    bench.world().poke("docker", "network", "lan", swell::sandbox::Poke::Delete).unwrap();
+    // Nobody made it anew: it is made again.
+    assert_eq!(steps(&bench.plan(wanted()).await.unwrap().plan), ["create docker:network:lan"]);
+    let mut other = wanted();
+    other.template.name = "other".parse().unwrap();
+    bench.apply(other).await.unwrap();
+    let failure = bench.plan(wanted()).await.unwrap_err();
+    assert_eq!(failure.0[0].code, "plan::made-anew");
+    let mut adopt = wanted();
+    adopt.foreign = swell::plan::build::Foreign::Adopt;
+    assert_eq!(steps(&bench.plan(adopt.clone()).await.unwrap().plan), ["adopt docker:network:lan"]);
+    bench.done(adopt).await;
+    bench.settled(wanted()).await;
+}
+
+#[tokio::test]
+async fn what_shall_be_made_anew_is_replaced_though_nothing_differs() {
+    let bench = Bench::new().await;
+    let wanted = || bench.template(base("redis:7", 50, "256m"));
+    bench.done(wanted()).await;
+    let mut anew = wanted();
+    anew.replace = BTreeSet::from(["docker:container:run:db".parse().unwrap()]);
+    let review = bench.plan(anew.clone()).await.unwrap();
+    assert_eq!((review.counts.replace, review.counts.add, review.counts.change), (1, 0, 0), "{:?}", steps(&review.plan));
+    let before = bench.snapshot().await;
+    bench.done(anew).await;
+    let (old, new) = (before, bench.snapshot().await);
+    let id = |s: &swell::store::Snapshot| s.resources[&"docker:container:run:db".parse().unwrap()].id.clone();
+    assert_ne!(id(&old), id(&new));
+    // The wish holds for one plan.
+    bench.settled(wanted()).await;
+    for missing in ["docker:container:run:dbx", "docker:network:other"] {
+        let mut anew = wanted();
+        anew.replace = BTreeSet::from([missing.parse().unwrap()]);
+        let failure = bench.plan(anew).await.unwrap_err();
+        assert_eq!(failure.0[0].code, "plan::replace-nothing", "{missing}");
+    }
 }
 
 #[tokio::test]

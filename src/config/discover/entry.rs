@@ -13,6 +13,7 @@ use crate::{
         origin::{Layer, Origin, Registered, usable_name},
     },
     domain::text::clean_line,
+    mcp::card::Claims,
 };
 
 /// How a client writes its file.
@@ -116,17 +117,24 @@ struct Said {
     disabled: bool,
     unusable: Option<String>,
     notes: Vec<String>,
+    claims: Option<Claims>,
 }
 
 impl Said {
     fn entry(self, name: crate::domain::ServerName, origin: Origin) -> Registered {
-        Registered { disabled: self.disabled, unusable: self.unusable, notes: self.notes, ..Registered::new(name, origin, self.setting) }
+        Registered {
+            disabled: self.disabled,
+            unusable: self.unusable,
+            notes: self.notes,
+            claims: self.claims,
+            ..Registered::new(name, origin, self.setting)
+        }
     }
 }
 
 fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said, (usize, String)> {
     let mut t = Translator { manner: rules.manner, s, inputs: Vec::new(), unknown: Vec::new() };
-    let (mut notes, mut unusable) = (Vec::new(), None);
+    let (mut notes, mut unusable, mut claims) = (Vec::new(), None, None);
     let command = text(object, "command")?.filter(|c| !c.is_empty());
     let url = rules.urls.iter().find_map(|key| text(object, key).transpose()).transpose()?;
     let kind = match text(object, "type")? {
@@ -157,6 +165,7 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
                 .headers
                 .extend(secrets.into_iter().map(|(name, secret)| (name, format!("${{secret:{}}}", super::expand::literal(&secret)))));
             notes.extend(texts(object, "notes")?.unwrap_or_default());
+            claims = self::claims(object)?;
         }
         if last(object, "headersHelper").is_some() {
             unusable = Some("its headers come from a program (`headersHelper`), which Swell does not run".to_owned());
@@ -180,7 +189,7 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
         .iter()
         .map(|p| p.name.as_str())
         .filter(|k| !HARMLESS.contains(k) && !matches!(*k, "envFile" | "headersHelper"))
-        .filter(|k| !(rules.found && matches!(*k, "secretHeaders" | "notes" | "source")))
+        .filter(|k| !(rules.found && matches!(*k, "secretHeaders" | "notes" | "source" | "card")))
         .map(|k| format!("`{}`", clean_line(k, 40)))
         .take(8)
         .collect();
@@ -188,7 +197,16 @@ fn one(object: &Object<'_>, rules: &Rules, s: &Surroundings<'_>) -> Result<Said,
         notes.push(format!("not used here: {}", ignored.join(", ")));
     }
     let disabled = boolean(object, "disabled")?.unwrap_or(false) || !boolean(object, "enabled")?.unwrap_or(true);
-    Ok(Said { setting, disabled, unusable, notes })
+    Ok(Said { setting, disabled, unusable, notes, claims })
+}
+
+/// What the card said that named a server.
+fn claims(object: &Object<'_>) -> Read<Claims> {
+    let Some(card) = last(object, "card").and_then(|c| c.value.as_object()) else { return Ok(None) };
+    let list = |key| Ok::<_, (usize, String)>(texts(card, key)?.unwrap_or_default());
+    let one = |key| Ok::<_, (usize, String)>(text(card, key)?.unwrap_or_default());
+    let (name, version) = (one("name")?, one("version")?);
+    Ok(Some(Claims { name, version, protocol_versions: list("protocolVersions")?, tools: list("tools")? }))
 }
 
 fn translated(

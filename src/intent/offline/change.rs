@@ -93,6 +93,8 @@ impl Scene<'_> {
             }
             None => verb,
         };
+        let part = part(&self.r, c, &deployment);
+        let verb = if slots.values.is_empty() && remakes(&self.r, part.as_deref()) { Verb::Restart } else { verb };
         if !matches!(verb, Verb::Scale | Verb::Update | Verb::Upgrade) {
             let used = std::mem::take(&mut slots.used);
             slots = Slots { used, ..Slots::default() };
@@ -102,7 +104,7 @@ impl Scene<'_> {
         {
             slots.put("revision", self.r.said(revision, s, e));
         }
-        let mut frame = Frame { intent: Some(Intent::Modify), verb: Some(verb), part: part(&self.r, c, &deployment), ..Frame::default() };
+        let mut frame = Frame { intent: Some(Intent::Modify), verb: Some(verb), part, ..Frame::default() };
         frame.target = if self.target.all {
             Target::One("all".to_owned())
         } else if self.target.unclear {
@@ -260,6 +262,12 @@ impl Scene<'_> {
     }
 }
 
+/// "recreate blog-web-2", "replace blog-web-2": one resource is made anew.
+fn remakes(r: &Reading<'_>, part: Option<&str>) -> bool {
+    const WORDS: [&str; 9] = ["replace", "recreate", "rebuild", "remake", "renew", "redeploy", "respawn", "recycle", "reprovision"];
+    part.is_some_and(|p| p.contains(':')) && r.tokens.iter().any(|t| WORDS.contains(&t.low.replace('-', "").as_str()))
+}
+
 /// "revision 31", "snapshot 3", "version 4", "#12".
 fn revision(r: &Reading<'_>) -> Option<(String, usize, usize)> {
     (0..r.tokens.len()).find_map(|i| {
@@ -294,17 +302,19 @@ fn revision(r: &Reading<'_>) -> Option<(String, usize, usize)> {
     })
 }
 
+/// The resource of a deployment that the words name.
+pub(super) fn resource(r: &Reading<'_>, d: &KnownDeployment) -> Option<String> {
+    let named = |address: &&String| {
+        let name = address.rsplit(':').next().unwrap_or(address);
+        name.len() > 2 && d.name != name && r.tokens.iter().any(|t| t.kind == Kind::Word && targets::names_resource(address, &t.low))
+    };
+    d.resources.iter().find(named).cloned()
+}
+
 /// The part of the target that was named: one of its resources, or the noun of a count ("web tier").
 fn part(r: &Reading<'_>, c: &Compiled, deployment: &Option<KnownDeployment>) -> Option<String> {
-    let resources = deployment.iter().flat_map(|d| d.resources.iter());
-    for resource in resources {
-        let name = resource.rsplit(':').next().unwrap_or(resource);
-        if name.len() > 2
-            && r.tokens.iter().any(|t| t.kind == Kind::Word && t.low == name.to_lowercase())
-            && deployment.as_ref().is_none_or(|d| d.name != name)
-        {
-            return Some(resource.clone());
-        }
+    if let Some(address) = deployment.as_ref().and_then(|d| resource(r, d)) {
+        return Some(address);
     }
     let parts = [
         "web tier",

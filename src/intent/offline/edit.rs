@@ -29,6 +29,13 @@ impl Scene<'_> {
         {
             return None;
         }
+        if pending.missing.iter().any(|m| m == "part")
+            && let Target::One(name) = &pending.target
+            && let Some(d) = self.known(name)
+            && let Some(address) = super::change::resource(&self.r, d)
+        {
+            return Some(Frame { part: Some(address), missing: Vec::new(), question: None, confidence: 0.8, ..pending.clone() });
+        }
         let pattern = pending.pattern.as_deref().and_then(|p| self.parser.pattern(p));
         let makes = verbs::has(&self.heads, &["make"]);
         let other_pattern = self.chosen.index.is_some_and(|i| Some(self.parser.catalog[i].name()) != pending.pattern.as_deref())

@@ -163,6 +163,9 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
                             }))
                     {
                         add(Tier::Part, i, i + 1);
+                    } else if token.low.contains('-') && d.resources.iter().any(|a| names_resource(a, &token.low)) {
+                        // One of its resources stands for it.
+                        add(Tier::Part, i, i + 1);
                     } else if token.low.len() == 2
                         && matches!(r.before(i, 1), "the" | "in" | "our")
                         && (matches!(r.low(i + 1), "one" | "") || r.lexicon.is("generic_part", r.low(i + 1)))
@@ -180,6 +183,11 @@ pub(super) fn resolve(r: &Reading<'_>, world: &World, catalog: &[Compiled]) -> R
         }
     }
     choose(r, world, mentions)
+}
+
+/// Whether a word is the name of the resource at an address.
+pub(super) fn names_resource(address: &str, word: &str) -> bool {
+    address.rsplit(':').next().is_some_and(|name| name.eq_ignore_ascii_case(word))
 }
 
 /// "customers can't pay": people who meet a fault, and not the deployment that is called after them.

@@ -12,7 +12,10 @@ use minijinja::{
 use serde_json::Value;
 
 use super::{Lets, filters};
-use crate::template::Span;
+use crate::{
+    domain::slices::{unsliced, unsliced_template},
+    template::Span,
+};
 
 /// How much an expression may compute.
 const FUEL: u64 = 2_000_000;
@@ -149,11 +152,14 @@ impl Expression {
 
     fn seen(mut self) -> Self {
         let env = environment();
-        let found = match self.whole {
-            true => env.compile_expression(&self.source).map(|e| e.undeclared_variables(false)),
-            false => env.template_from_str(&self.source).map(|t| t.undeclared_variables(false)),
+        let used = |source: &str| match self.whole {
+            true => env.compile_expression(source).map(|e| e.undeclared_variables(false)).unwrap_or_default(),
+            false => env.template_from_str(source).map(|t| t.undeclared_variables(false)).unwrap_or_default(),
         };
-        let mut found: Vec<String> = found.unwrap_or_default().into_iter().filter(|v| !env.globals().any(|(g, _)| g == v)).collect();
+        let mut found = used(&self.source);
+        let sliced = if self.whole { unsliced(&self.source) } else { unsliced_template(&self.source) };
+        found.extend(sliced.iter().flat_map(|s| used(s)));
+        let mut found: Vec<String> = found.into_iter().filter(|v| !env.globals().any(|(g, _)| g == v)).collect();
         found.sort();
         self.uses = found;
         self
@@ -257,5 +263,7 @@ mod tests {
         assert_eq!(value("{{ a }}-{{ a }}", json!({"a": 1})), Some(json!("1-1")));
         assert!(Expression::new("{{ a ", Span::default()).is_err());
         assert_eq!(Expression::condition("a.x and b", Span::default()).unwrap().variables(), ["a", "b"]);
+        assert_eq!(value("{{ token[:3] }}", json!({"token": "abcdef"})), Some(json!("abc")));
+        assert_eq!(value("id {{ token[n:] }}", json!({"token": "abcdef", "n": 4})), Some(json!("id ef")));
     }
 }

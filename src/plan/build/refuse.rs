@@ -1,12 +1,15 @@
 //! What is in the way of a plan, said to the person.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::{Builder, SecretStatus};
 use crate::{
     diagnostic::Diagnostic,
-    domain::{Address, Resource, TypeDef, substitute::Substituted},
+    domain::{Address, Existing, Resource, TypeDef, name::nearest, substitute::Substituted},
     mcp::Live,
+    store::Recorded,
 };
 
 impl Builder<'_> {
@@ -89,6 +92,41 @@ impl Builder<'_> {
                 .state("Nothing was planned and nothing was changed.")
                 .next("If they are yours and shall be managed from now on, plan with `--adopt`:", "swell plan --adopt …")
                 .hint("If they belong to someone else, give yours other names, or refer to theirs with `existing: true`."),
+        );
+    }
+
+    /// What shall be made anew must be wanted, and there.
+    pub(super) fn refuse_replaces(&mut self, wanted: &BTreeMap<&Address, &Resource>) {
+        let inputs = &self.inputs;
+        let managed = |a: &Address| wanted.get(a).is_some_and(|r| r.existing == Existing::Managed);
+        for address in inputs.replace.iter().filter(|a| !managed(a) || !self.recorded.contains_key(*a)) {
+            let mut d = Diagnostic::error("plan::replace-nothing", "What shall be replaced is not there")
+                .address(address)
+                .fact("resource", address.to_string())
+                .detail(format!("`{}` has no such resource, so it cannot be made anew.", inputs.template.name))
+                .state("Nothing was planned and nothing was changed.");
+            let names: Vec<String> = self.recorded.keys().filter(|a| managed(a)).map(ToString::to_string).collect();
+            if let Some(near) = nearest(&address.to_string(), names.iter().map(String::as_str)) {
+                d = d.hint(format!("Did you mean `{near}`?"));
+            }
+            self.problems.push(d.next("See what it has:", format!("swell show {}", inputs.template.name)));
+        }
+    }
+
+    /// What was recorded is gone, and something else bears its name.
+    pub(super) fn refuse_namesake(&mut self, old: &Recorded, live: &Live) {
+        let (address, deployment) = (&old.address, &self.inputs.template.name);
+        self.problems.push(
+            Diagnostic::error("plan::made-anew", "A recorded resource was made anew by someone else")
+                .address(address)
+                .source(self.inputs.template.origin.source(address, &crate::domain::PropertyPath::default(), "is another one now"))
+                .fact("resource", address.to_string())
+                .fact("recorded", old.id.clone())
+                .fact("on the server", live.id.clone())
+                .detail("The one that was recorded is gone, and the server has another one of this name. Creating it would be refused.")
+                .state("Nothing was planned and nothing was changed.")
+                .next("If it shall be managed from now on, take it over:", format!("swell plan {deployment} --adopt"))
+                .hint("If it shall not be there, delete it on its server, and plan again."),
         );
     }
 
