@@ -51,6 +51,9 @@ mod raw;
 
 pub mod reply;
 
+#[expect(deprecated, reason = "servers still ask for sampling")]
+pub mod sampling;
+
 mod task;
 
 pub mod tools;

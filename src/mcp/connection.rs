@@ -32,6 +32,7 @@ use super::{
     pins::Guard,
     process::{Process, ProcessSpec},
     raw::Raw,
+    sampling::Allowance,
     tools::Tool,
     watch::Watched,
     wire::{Ledger, LineTransport},
@@ -62,6 +63,8 @@ pub struct ConnectOptions {
     pub timeout: Duration,
     /// Who answers questions of the server. Without one, the server is told that nobody can.
     pub ask: Option<Arc<dyn Ask>>,
+    /// Who asks the user's model for the server. Without one, the server is told that nobody does.
+    pub sampling: Option<Arc<Allowance>>,
     /// What its tools must be, if a person has reviewed them.
     pub guard: Option<Arc<Guard>>,
     /// Folders that the server is told of when it asks for its roots.
@@ -74,7 +77,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new(), max_calls: None, reading: None }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None, sampling: None, roots: Vec::new(), max_calls: None, reading: None }
     }
 }
 
@@ -405,7 +408,7 @@ impl Connection {
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {
-        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), &self.options.roots);
+        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), self.options.sampling.clone(), &self.options.roots);
         let serving = handler.clone();
         let (mut process, mut ledger) = (None, None);
         let raw = Arc::<Raw>::default();
