@@ -25,6 +25,8 @@ pub mod editor;
 
 mod greeting;
 
+mod notices;
+
 mod pipe;
 
 mod session;
@@ -40,6 +42,7 @@ mod why;
 mod words;
 
 use editor::{Editor, Quiet, Typed};
+use notices::Notices;
 use session::Earlier;
 use signals::{Attended, Attention, Signal, attend};
 use slash::{Asked, Own, SLASHES};
@@ -133,11 +136,24 @@ struct Repl<'a> {
     talk: Conversation,
     earlier: Option<Earlier>,
     warm: bool,
+    notices: Notices,
+    /// What is to be told as soon as nothing is being typed.
+    news: String,
 }
 
 impl<'a> Repl<'a> {
     fn new(app: &'a App, face: Face<'a>, attention: Attention) -> Self {
-        Self { app, face, attention, id: app.new_id(), talk: Conversation::default(), earlier: None, warm: false }
+        Self {
+            app,
+            face,
+            attention,
+            id: app.new_id(),
+            talk: Conversation::default(),
+            earlier: None,
+            warm: false,
+            notices: Notices::default(),
+            news: String::new(),
+        }
     }
 
     fn say(&self, tone: Tone, text: &str) {
@@ -214,7 +230,18 @@ impl<'a> Repl<'a> {
             Some(review) => format!("swell [{}]> ", review.plan.short()),
             None => "swell> ".to_owned(),
         };
+        if !self.news.is_empty() {
+            self.face.err.print(&std::mem::take(&mut self.news));
+        }
+        self.notices.begin();
         let (app, talk, warm) = (self.app, &self.talk, std::mem::replace(&mut self.warm, true));
+        let (tell, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let watching = async {
+            if let Some(pause) = app.config().notices {
+                notices::watch(app, pause, tell).await;
+            }
+            std::future::pending::<()>().await;
+        };
         // What the state knows is there with the prompt, unless the state is large; the rest comes while the person types.
         let mut words = tokio::time::timeout(SOON, recorded(app, talk)).await.unwrap_or_default();
         editor.learn(words.clone());
@@ -239,10 +266,20 @@ impl<'a> Repl<'a> {
                 () = &mut learning => typing.await,
             }
         };
-        tokio::pin!(reading);
+        tokio::pin!(reading, watching);
         loop {
             tokio::select! {
+                biased;
                 typed = &mut reading => return Some(typed),
+                Some(event) = heard.recv() => {
+                    for sight in self.notices.take(event) {
+                        self.news.push_str(&notice(app, &sight, self.face.err));
+                    }
+                    if !self.news.is_empty() && editor.print_above(&self.news) {
+                        self.news.clear();
+                    }
+                }
+                () = &mut watching => {}
                 signal = self.attention.signals.next() => if signal == Signal::Terminate { return None },
             }
         }
@@ -312,6 +349,15 @@ impl<'a> Repl<'a> {
         commands::print_reply(out, &Reply::Say { text });
         0
     }
+}
+
+/// One line about what was seen.
+fn notice(app: &App, sight: &crate::event::Sight, screen: &Screen) -> String {
+    // Not broken: the terminal does that, and the editor counts what it prints by lines.
+    let style = ui::Style { width: usize::MAX / 2, ..screen.style() };
+    let mut page = Page::default();
+    page.line(ui::watch::sight(&app.now(), sight));
+    page.render(&style)
 }
 
 /// At a terminal the way to apply an open plan is a word.

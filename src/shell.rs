@@ -193,7 +193,8 @@ fn faces(cli: &Cli, env: &Environment, config: &config::Config, out: &Out, err: 
     live.keep_ticking();
     let screen = ui::human::above(&out.screen, live.clone());
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-        let setup = Setup { history: config.data.join("history.txt"), color: err.style().color };
+        let above = talks && config.notices.is_some();
+        let setup = Setup { history: config.data.join("history.txt"), above, color: err.style().color };
         let editor = Arc::new(Editor::new(setup));
         let terminal = Terminal::new(err.clone(), editor.clone(), Some(live.clone()));
         let human = Arc::new(terminal.with_browser(crate::app::opener(env)));

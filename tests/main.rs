@@ -21,6 +21,7 @@ mod repl {
     mod answering;
     mod approving;
     mod asking;
+    mod noticing;
     mod piping;
     mod stopping;
 }

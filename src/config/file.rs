@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) auto_approve: Vec<Rule>,
     pub(super) data: Option<PathBuf>,
+    /// Seconds; 0 switches it off.
+    pub(super) notices: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

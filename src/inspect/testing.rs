@@ -82,6 +82,7 @@ async fn open(folder: &std::path::Path, docker: ServerSetting) -> App {
         read_total: 60,
         auto_approve: Vec::new(),
         sandbox_latency: false,
+        notices: None,
         settings: Vec::new(),
     };
     let (_, stop) = tokio::sync::watch::channel(0);

@@ -37,6 +37,8 @@ const HISTORY: usize = 5_000;
 pub struct Setup {
     /// Where the history lies.
     pub history: PathBuf,
+    /// Whether something may be printed above the line that is being typed.
+    pub above: bool,
     /// Whether to use colour; hints are only shown with it, as they could not be told from what was typed.
     pub color: bool,
 }
@@ -67,7 +69,12 @@ struct Shared {
     mode: Mutex<Mode>,
     offered: Mutex<Vec<String>>,
     reading: AtomicBool,
+    /// Something stands in the line that is being typed.
+    typing: AtomicBool,
+    printer: Mutex<Option<Printer>>,
 }
+
+type Printer = Box<dyn rustyline::ExternalPrinter + Send>;
 
 struct Ask {
     prompt: (String, String),
@@ -105,6 +112,15 @@ impl Editor {
     /// Whether it waits for a key now.
     pub fn is_reading(&self) -> bool {
         self.shared.reading.load(Ordering::SeqCst)
+    }
+
+    /// Prints whole lines above the prompt, if it waits for a turn and nothing was typed yet; says whether it did.
+    pub fn print_above(&self, lines: &str) -> bool {
+        let waits = self.is_reading() && !self.shared.typing.load(Ordering::SeqCst) && *lock(&self.shared.mode) == Mode::Chat;
+        match lock(&self.shared.printer).as_mut().filter(|_| waits) {
+            Some(printer) => lines.split_inclusive('\n').all(|line| printer.print(line.to_owned()).is_ok()),
+            None => false,
+        }
     }
 
     /// Puts the terminal back as it was found, whatever a thread is doing with it. For the end of the process.
@@ -163,12 +179,16 @@ impl ReadLine for Editor {
 /// The thread: one prompt after the other, until the handle is gone.
 fn serve(setup: &Setup, shared: &Arc<Shared>, asks: &mpsc::Receiver<Ask>) {
     let Ok(mut editor) = open(setup, shared) else { return };
+    if setup.above {
+        *lock(&shared.printer) = editor.create_external_printer().ok().map(|p| Box::new(p) as Printer);
+    }
     while let Ok(ask) = asks.recv() {
         let keeps = ask.mode == Mode::Chat;
         *lock(&shared.mode) = ask.mode;
         if let Some(helper) = editor.helper() {
             helper.unfinished.reset();
         }
+        shared.typing.store(false, Ordering::SeqCst);
         shared.reading.store(true, Ordering::SeqCst);
         let typed = match editor.readline(&ask.prompt) {
             Ok(line) => Typed::Line(line),
@@ -262,6 +282,7 @@ impl Hinter for Assistant {
     type Hint = Hint;
 
     fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Hint> {
+        self.shared.typing.store(!line.is_empty(), Ordering::SeqCst);
         if !self.hints || pos < line.len() || *lock(&self.shared.mode) != Mode::Chat {
             return None;
         }
