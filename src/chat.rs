@@ -221,6 +221,10 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
             "Whenever you are ready: say what you want deployed, changed, shown or explained, such as: deploy WordPress with HA on blog.example.org",
         ));
     }
+    if let (true, Some(question)) = (frame.out_of_scope, talk.pending.as_ref().and_then(|p| p.question.clone())) {
+        app.sink().emit(Event::Notice { text: "That does not answer the question; `never mind` drops it.".into() });
+        return Ok(Next::Reply(Reply::Ask { question }));
+    }
     if frame.out_of_scope {
         return Ok(say(
             "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",

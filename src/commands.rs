@@ -161,7 +161,7 @@ pub fn print_reply(out: &Out, reply: &chat::Reply) {
         return;
     }
     match reply {
-        chat::Reply::Say { text } => out.screen.print(&format!("{text}\n")),
+        chat::Reply::Say { text } => out.screen.print(&ui::list::words(text, &out.screen.style())),
         chat::Reply::Ask { question } => out.screen.print(&ui::list::question(question, &out.screen.style())),
         chat::Reply::Answer { answer } => out.screen.print(&ui::list::answer(answer, &out.screen.style())),
         chat::Reply::Planned { plan, deployment, .. } => {

@@ -131,6 +131,20 @@ async fn a_start_brings_back_and_what_cannot_be_done_says_what_can() {
 }
 
 #[tokio::test]
+async fn a_question_that_was_not_answered_is_asked_again() {
+    let desk = Desk::new().await;
+    let mut talk = Conversation::default();
+    say(&desk, &mut talk, "deploy wordpress").await;
+    for text in ["i dont know, what is that", "tell me a joke"] {
+        let replies = say(&desk, &mut talk, text).await;
+        let Some(Reply::Ask { question }) = replies.first() else { panic!("{text}: {replies:?}") };
+        assert_eq!(question.about, ["domain"], "{text}");
+    }
+    let replies = say(&desk, &mut talk, "blog.example.org").await;
+    assert!(matches!(replies.first(), Some(Reply::Planned { .. })), "{replies:?}");
+}
+
+#[tokio::test]
 async fn everything_at_once_is_taken_one_by_one() {
     let desk = Desk::new().await;
     let net = |name: &str| serde_json::json!({"name": name, "resources": [{"server": "docker", "type": "network", "name": format!("{name}-net"), "properties": {}}]});

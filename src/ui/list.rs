@@ -189,6 +189,16 @@ pub fn question(q: &Question, style: &Style) -> String {
     page.render(style)
 }
 
+/// Words of Swell's own, line by line, broken at spaces where a line is longer than the screen.
+pub fn words(text: &str, style: &Style) -> String {
+    let mut page = Page::default();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        page.flow(Line::of(Tone::Plain, line), style, indent);
+    }
+    page.render(style)
+}
+
 /// An answer: headline, lines, causes with their evidence, and what would put it right.
 pub fn answer(a: &Answer, style: &Style) -> String {
     let mut page = Page::default();

@@ -145,6 +145,15 @@ impl OfflineParser {
             &chosen,
             decide::Context { spoken, values, bare: world.deployments.is_empty() },
         );
+        // Words that nobody knows state no fault and change nothing.
+        let unknown = r.tokens.iter().enumerate().all(|(i, t)| t.kind != Kind::Word || r.is_unknown(i));
+        if pending.is_none()
+            && unknown
+            && target.tier == Tier::None
+            && matches!(decision.intent, Some(Intent::Modify | Intent::Troubleshoot))
+        {
+            return Frame { out_of_scope: true, confidence: 0.6, ..Frame::default() };
+        }
         let mut scene = Scene { parser: self, world, r, heads, target, chosen, margin: decision.margin };
         if let Some(pending) = pending
             && let Some(frame) = scene.edit(pending, decision.intent, decision.problem)

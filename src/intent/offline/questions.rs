@@ -14,7 +14,7 @@ pub(super) fn missing(frame: &mut Frame, c: Option<&Compiled>, names: Vec<String
             c.and_then(|c| c.param(n))
                 .map(|p| p.spec.ask.clone())
                 .filter(|a| !a.is_empty())
-                .unwrap_or_else(|| format!("What should `{n}` be?"))
+                .unwrap_or_else(|| if n == "params" { "What should change?".to_owned() } else { format!("What should `{n}` be?") })
         })
         .collect();
     let choices = match (names.as_slice(), c) {

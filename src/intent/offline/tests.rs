@@ -441,3 +441,12 @@ fn the_bound_that_was_complained_of_moves() {
     let frame = after(&["balanced web app for go.example.dev 2 to 5", "Plan ready."], "five is stingy, make that ten");
     assert_eq!((slot(&frame, "minInstances"), slot(&frame, "maxInstances")), (json!(2), json!(10)), "{frame:?}");
 }
+
+#[test]
+fn words_that_nobody_knows_ask_for_nothing() {
+    let mut alone = garage();
+    alone.deployments.truncate(1);
+    for text in ["blargh ☃ 日本語 kůň", "xyzzy plugh frobnitz"] {
+        assert!(PARSER.parse(text, &alone).out_of_scope, "{text}: {:?}", PARSER.parse(text, &alone));
+    }
+}
