@@ -322,6 +322,12 @@ pub(super) fn intent(
         trouble += if first_class == "cause" { 3.0 } else { 2.0 };
         query -= if r.marks.any("hypothetical") { 0.0 } else { 1.0 };
     }
+    // "can I roll it back after an upgrade?" asks whether one may.
+    let may = r.marks.at("can_you", 0).is_some() && r.low(1) == "i" && asked;
+    if may && named && !makes && change_count > 0 {
+        query += 3.5;
+        modify -= 2.5;
+    }
     // "why did it drop to one instance?" wants nothing to be dropped.
     if first_class == "cause" && asked && !polite_request && lead.is_some_and(|h| h.at <= 2) {
         modify -= 4.0;

@@ -246,6 +246,11 @@ fn switch(r: &Reading<'_>, c: &Compiled, p: &Param, windows: &[(usize, usize, St
             continue;
         }
         until = *end;
+        // "weekly instead of daily backups" refuses the daily, not the backups.
+        let timed = |i: usize| ["daily", "weekly", "hourly"].iter().any(|class| r.marks.covers(class, i));
+        if (1..*start).any(|i| i + 2 >= *start && timed(i) && r.marks.covers("not", i - 1)) {
+            continue;
+        }
         let on = if on_word {
             let refused = matches!(choices::sign(r, *start, *end), choices::Sign::No | choices::Sign::Not);
             let stopped = *start > 0 && r.marks.covers("disable", start - 1);

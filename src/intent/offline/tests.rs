@@ -414,7 +414,7 @@ fn what_a_log_is_said_to_say_names_and_orders_nothing() {
 
 /// A conversation as the parser replays it.
 fn after(turns: &[&str], text: &str) -> Frame {
-    let role = |i: usize| if i % 2 == 0 { crate::intent::Role::User } else { crate::intent::Role::Assistant };
+    let role = |i: usize| if i.is_multiple_of(2) { crate::intent::Role::User } else { crate::intent::Role::Assistant };
     let history = turns.iter().enumerate().map(|(i, t)| Turn { role: role(i), text: (*t).to_owned() }).collect();
     PARSER.parse(text, &World { history, ..garage() })
 }
@@ -449,4 +449,14 @@ fn words_that_nobody_knows_ask_for_nothing() {
     for text in ["blargh ☃ 日本語 kůň", "xyzzy plugh frobnitz"] {
         assert!(PARSER.parse(text, &alone).out_of_scope, "{text}: {:?}", PARSER.parse(text, &alone));
     }
+}
+
+#[test]
+fn what_only_looks_like_a_change_is_none() {
+    let frame = at_garage("garage-web only half loads");
+    assert!(frame.params.is_empty() && frame.verb != Some(Verb::Scale), "{frame:?}");
+    assert_eq!(at_garage("can I roll back parts-db after an upgrade?").intent, Some(Intent::Query));
+    let frame = at_garage("weekly instead of daily backups for parts-db");
+    assert_eq!(slot(&frame, "backup")["enabled"], json!(true), "{frame:?}");
+    assert_eq!(slot(&frame, "backup")["schedule"], json!("weekly"), "{frame:?}");
 }
