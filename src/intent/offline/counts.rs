@@ -265,7 +265,7 @@ fn implied_one(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<String, 
             "triple" | "verdreifache" => Some((3, 1)),
             "halve" | "halbiere" => Some((1, 2)),
             // "cut it by half", "half the replicas"; "only half loads" counts nothing.
-            "half" if matches!(r.before(i, 1), "by" | "in" | "to" | "cut") || r.low(i + 1) == "the" => Some((1, 2)),
+            "half" if matches!(r.before(i, 1), "by" | "in" | "to" | "cut") && r.low(i + 1) != "a" || r.low(i + 1) == "the" => Some((1, 2)),
             _ => None,
         };
         let one = ["another", "additional", "extra", "more", "weitere", "weiteren", "otra", "otro"].contains(&word)
