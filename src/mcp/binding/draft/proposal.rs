@@ -251,7 +251,7 @@ fn noun(name: &str) -> Result<(Vec<String>, usize), String> {
             && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let segments: Vec<&str> = name.split(':').collect();
-    if segments.len() > 2 || name.len() > 60 || !segments.iter().all(|s| plain(s)) || ResourceType::new(name).is_err() {
+    if segments.len() > 2 || name.len() > 60 || !segments.iter().all(plain) || ResourceType::new(name).is_err() {
         return Err("a type's name has lower-case letters, digits and `_`, and at most one `:`".to_owned());
     }
     let family = if segments.len() > 1 { words(segments[0]) } else { Vec::new() };
