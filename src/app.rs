@@ -39,6 +39,8 @@ mod parsers;
 
 mod runs;
 
+mod sampling;
+
 pub use browser::opener;
 pub use endpoint::world_folder;
 pub use parsers::{LiveModel, ParserKind};
@@ -153,6 +155,8 @@ impl App {
                 ask: elicit::asker(&parts.human),
                 guard,
                 roots: endpoint::roots(setting, &parts),
+                max_calls: setting.max_calls.map(usize::from),
+                sampling: sampling::allowance(setting, &parts, &secrets),
                 reading: Some(reading(&parts.config)),
             };
             let server = Arc::new(AnyServer::new(Connection::new(row.entry.name.clone(), endpoint, options), bindings.clone()));

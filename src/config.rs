@@ -29,7 +29,7 @@ mod server;
 pub use file::FoundFile;
 pub use layers::{ModelSetting, Setting};
 pub use origin::{Layer, Origin, Registered};
-pub use server::{GrantSetting, SANDBOX_SERVERS, ServerSetting, shown_url, simulated};
+pub use server::{GrantSetting, SANDBOX_SERVERS, SamplingSetting, ServerSetting, shown_url, simulated};
 
 use file::{File, parse};
 use layers::{Settings, model};
@@ -217,6 +217,10 @@ pub fn load(
         };
         for (name, server) in file.servers {
             let place = Source::locate(&path, text, name.span().start, name.span().len(), "");
+            if layer == Layer::Project && server.sampling != SamplingSetting::Refuse {
+                problems.push(sampling_in_project(name.get_ref(), home).source(Some(place)));
+                continue;
+            }
             match entry(name.get_ref(), server, Origin { layer, file: path.clone(), line: place.line }) {
                 Ok(entry) => registered.push(entry),
                 Err(d) => problems.push(d.source(Some(place))),
@@ -242,6 +246,9 @@ pub fn load(
     for r in &registered {
         servers.entry(r.name.clone()).or_insert_with(|| {
             settings.note(&format!("servers.{}", r.name), &r.setting.how(), &r.origin.place());
+            if let Some(most) = r.setting.max_calls {
+                settings.note(&format!("servers.{}.max_calls", r.name), &most.to_string(), &r.origin.place());
+            }
             r.setting.clone()
         });
     }
@@ -284,6 +291,15 @@ pub fn load(
     })
 }
 
+/// A server that a project brings may not give itself the user's model.
+fn sampling_in_project(server: &str, home: &Path) -> Diagnostic {
+    Diagnostic::error("config::sampling", "A project's file lets a server use the model")
+        .fact("server", crate::domain::text::clean_line(server, 80))
+        .detail("That is the operator's to say: a file in a project can be written by a model or by anyone who sends a change to it.")
+        .state("Nothing was done.")
+        .hint(format!("Put the server with its `sampling` into {}.", home.join(".config/swell/config.toml").display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +338,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_may_bear_few_calls_and_never_none() {
+        let text = |most: &str| file("swell.toml", &format!("[servers.x]\ncommand = \"y\"\nmax_calls = {most}\n"));
+        let config = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&text("1"))).unwrap();
+        assert_eq!(config.servers[0].max_calls.map(usize::from), Some(1));
+        assert!(config.settings.iter().any(|s| s.key == "servers.x.max_calls" && s.value == "1"));
+        for bad in ["0", "-1", "\"one\""] {
+            let problems = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&text(bad))).unwrap_err();
+            assert_eq!(problems[0].source.as_ref().unwrap().line, 3, "{problems:?}");
+        }
+    }
+
+    #[test]
     fn a_typing_error_is_shown_where_it_is() {
         let problems =
             load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", "[limits]\nper_servr = 7\n"))).unwrap_err();
@@ -337,6 +365,20 @@ mod tests {
             "config::auto-approve"
         );
         assert_eq!(load(&flags(), &Environment::new(), Path::new("/h"), Some(&file("u.toml", text)), None).unwrap().auto_approve.len(), 1);
+    }
+
+    #[test]
+    fn a_project_cannot_lend_the_model_to_a_server() {
+        let text = "[servers.x]\ncommand = \"y\"\nsampling = \"ask\"\n";
+        let problems = load(&flags(), &Environment::new(), Path::new("/h"), None, Some(&file("swell.toml", text))).unwrap_err();
+        assert_eq!((problems[0].code, problems[0].source.as_ref().unwrap().line), ("config::sampling", 1));
+        let config = load(&flags(), &Environment::new(), Path::new("/h"), Some(&file("u.toml", text)), None).unwrap();
+        assert_eq!(config.servers[0].sampling, SamplingSetting::Ask);
+        let other = "[servers.x]\ncommand = \"y\"\nsampling = \"allow\"\n";
+        assert!(
+            load(&flags(), &Environment::new(), Path::new("/h"), Some(&file("u.toml", other)), None).is_err(),
+            "there is no way without a yes"
+        );
     }
 
     #[test]

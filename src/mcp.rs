@@ -31,6 +31,8 @@ pub mod error;
 
 pub mod form;
 
+mod gate;
+
 pub mod handler;
 
 mod handshake;
@@ -48,6 +50,9 @@ pub mod process;
 mod raw;
 
 pub mod reply;
+
+#[expect(deprecated, reason = "servers still ask for sampling")]
+pub mod sampling;
 
 mod task;
 
@@ -374,6 +379,11 @@ pub trait ResourceServer: Send + Sync {
 
     /// The id that a resource will have, if what is wanted tells it: a namespace and a name, say. `None` where the server gives out ids.
     fn known_id(&self, _kind: &ResourceType, _name: &ResourceName, _properties: &Properties) -> Option<String> {
+        None
+    }
+
+    /// The most calls that it bears at the same time; `None` if nobody has said.
+    fn max_calls(&self) -> Option<usize> {
         None
     }
 

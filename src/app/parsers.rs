@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::App;
 use crate::{
+    config::ModelSetting,
     diagnostic::{Diagnostic, Failure},
     event::Event,
     intent::{Frame, World, llm::LlmParser, offline::OfflineParser},
@@ -72,14 +73,7 @@ impl App {
     /// The configured model; an error if there is none.
     pub fn live_model(&self) -> Result<LiveModel, Failure> {
         let Some(setting) = &self.config().model else { return Err(no_model()) };
-        let config = ModelConfig {
-            base_url: setting.base_url.clone(),
-            model: setting.model.clone(),
-            key: setting.key.clone(),
-            headers: Vec::new(),
-            timeout: Some(Duration::from_secs(setting.timeout)),
-        };
-        let llm = HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?;
+        let llm = client(setting)?;
         let prompts = Prompts::load(&self.folders("prompts"))?;
         Ok(LiveModel { llm: Arc::new(llm), prompts: Arc::new(prompts), name: setting.model.clone() })
     }
@@ -110,6 +104,18 @@ impl App {
             _ => Ok(self.offline()),
         }
     }
+}
+
+/// A client for the configured model.
+pub(super) fn client(setting: &ModelSetting) -> Result<HttpLlm, Failure> {
+    let config = ModelConfig {
+        base_url: setting.base_url.clone(),
+        model: setting.model.clone(),
+        key: setting.key.clone(),
+        headers: Vec::new(),
+        timeout: Some(Duration::from_secs(setting.timeout)),
+    };
+    Ok(HttpLlm::new(&config, Budget::default(), RetryPolicy::default())?)
 }
 
 /// No model is configured, and something needs one.

@@ -42,7 +42,9 @@ impl Run<'_> {
                 continue;
             }
             let step = &self.plan.steps[n];
-            if self.in_flight(None) >= self.options.overall || self.in_flight(Some(&step.address.server)) >= self.options.per_server {
+            let bears = self.cx.servers.get(&step.address.server).and_then(|s| s.max_calls()).unwrap_or(usize::MAX);
+            let most = self.options.per_server.min(bears);
+            if self.in_flight(None) >= self.options.overall || self.in_flight(Some(&step.address.server)) >= most {
                 continue;
             }
             if step.tool.is_some() {

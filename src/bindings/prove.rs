@@ -15,7 +15,9 @@ use crate::{
         BoundServer, ResourceServer,
         binding::{
             Binding, Verb,
-            prove::{Finding, Level, PATIENCE, PREFIX, Proof, Scratch, Trial, clean_up, intended, scratch},
+            prove::{
+                AT_ONCE, Finding, Level, PATIENCE, PREFIX, Proof, Scratch, Together, Trial, clean_up, intended, line_of, scratch, together,
+            },
         },
     },
 };
@@ -71,6 +73,9 @@ type OnTrial = (ResourceType, Scratch);
 /// A type that is not tried, and why.
 type Skipped = (String, String);
 
+/// A type, and more scratch objects of it that are made at the same time.
+type AtOnce = (ResourceType, Vec<Scratch>);
+
 /// Tries a binding.
 pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
     if app.flags().read_only {
@@ -91,7 +96,10 @@ pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
     }
     let record = Record::open(app, &binding.name)?;
     let (on_trial, skipped) = if args.clean { (Vec::new(), Vec::new()) } else { choose(app, &binding, &server_name, args)? };
-    let text = shown(&binding, &server_name, &on_trial, &skipped, &record);
+    let shipped = !Path::new(&binding.file).is_absolute() && binding.file.starts_with("bindings/");
+    let alone = shipped || connection.max_calls() == Some(1);
+    let at_once = if alone { None } else { at_once(app, &binding, &server_name, &on_trial, args)? };
+    let text = shown(&binding, &server_name, &on_trial, at_once.as_ref(), &skipped, &record);
     if on_trial.is_empty() && record.left().is_empty() {
         if args.clean {
             return Ok(outcome(&binding, server_name, false, Vec::new(), skipped, &record));
@@ -104,7 +112,8 @@ pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
                 .next("Name the type that shall be tried nevertheless:", format!("swell bindings prove {} --type TYPE", binding.name)),
         ));
     }
-    let destroys = on_trial.iter().filter(|(kind, _)| deletes(&binding, kind)).count() + record.left().len();
+    let more = at_once.as_ref().map_or(0, |(_, all)| all.len());
+    let destroys = on_trial.iter().filter(|(kind, _)| deletes(&binding, kind)).count() + more + record.left().len();
     consent(app, &binding, &text, destroys).await?;
 
     let _running = app.running();
@@ -114,7 +123,6 @@ pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
             crate::mcp::binding::prove::Watch::gone(&record, &one);
         }
     }
-    let shipped = !Path::new(&binding.file).is_absolute() && binding.file.starts_with("bindings/");
     let (mut text, mut types, mut written) = (binding.text.to_string(), Vec::new(), false);
     for (kind, scratch) in &on_trial {
         app.sink().emit(Event::Notice { text: format!("trying {kind} as {} on {server_name}", scratch.name) });
@@ -124,6 +132,17 @@ pub async fn prove(app: &App, args: &ProveRequest) -> Result<Outcome, Failure> {
         let (new, proof) = tokio::select! {
             done = trial.run() => done,
             _ = stop.wait_for(|s| *s > 1) => (text.clone(), interrupted(kind, &record)),
+        };
+        let (new, proof) = match &at_once {
+            Some((first, all)) if first == kind && proof.usable && !proof.stopped => {
+                let several = together(&connection, (&binding.name, &binding.file, &new), kind, all, &record, PATIENCE);
+                let found = tokio::select! {
+                    done = several => done.map_err(|why| Failure::from(Diagnostic::bug("prove::text", format!("The file cannot be read again: {why}"))))?,
+                    _ = stop.wait_for(|s| *s > 1) => Together { text: new, finding: in_the_middle(), left: record.left(), stopped: true },
+                };
+                added(proof, found)
+            }
+            _ => (new, proof),
         };
         let stopped = proof.stopped;
         types.push(proof);
@@ -152,8 +171,24 @@ fn outcome(
 }
 
 fn interrupted(kind: &ResourceType, record: &Record) -> Proof {
-    let finding = Finding { level: Level::Fails, text: "it was stopped in the middle of a call".to_owned(), line: 1, at: Vec::new() };
-    Proof { kind: kind.clone(), usable: false, findings: vec![finding], left: record.left(), stopped: true }
+    Proof { kind: kind.clone(), usable: false, findings: vec![in_the_middle()], left: record.left(), stopped: true }
+}
+
+fn in_the_middle() -> Finding {
+    Finding { level: Level::Fails, text: "it was stopped in the middle of a call".to_owned(), line: 1, at: Vec::new() }
+}
+
+/// The file and the proof of a type, with what several at the same time have shown.
+fn added(mut proof: Proof, found: Together) -> (String, Proof) {
+    for finding in &mut proof.findings {
+        let path = ["types", proof.kind.as_str()].into_iter().chain(finding.at.iter().map(String::as_str));
+        finding.line = line_of(&found.text, &path.collect::<Vec<_>>());
+    }
+    proof.findings.push(found.finding);
+    proof.left.extend(found.left);
+    proof.stopped |= found.stopped;
+    proof.usable &= !found.stopped;
+    (found.text, proof)
 }
 
 fn save(file: &Path, text: &str) -> Result<(), Failure> {
@@ -290,6 +325,31 @@ fn choose(app: &App, binding: &Binding, server: &str, args: &ProveRequest) -> Re
     Ok((chosen, skipped))
 }
 
+/// More of the first type that can be taken away, if nothing is known yet of how many calls the server bears at the same time, and the
+/// file says of itself how far it was tried.
+fn at_once(app: &App, binding: &Binding, server: &str, on_trial: &[OnTrial], args: &ProveRequest) -> Result<Option<AtOnce>, Failure> {
+    let drafted = binding.text.lines().any(|l| l.trim_start().starts_with("# status:"));
+    let Some((kind, _)) = on_trial.iter().find(|(kind, _)| drafted && binding.max_calls.is_none() && deletes(binding, kind)) else {
+        return Ok(None);
+    };
+    let bound = &binding.types[kind];
+    let mut given: Properties = flow::pairs(&args.params)?.into_iter().collect();
+    given.retain(|p, _| bound.def.property_names().contains(&p.as_str()));
+    let (folder, base) = (folder(app, server), scratch_name(app)?);
+    let mut all: Vec<Scratch> = Vec::new();
+    for n in 1..=AT_ONCE {
+        let bad = |e: crate::domain::NameError| Failure::from(Diagnostic::bug("prove::name", e.to_string()));
+        let name = format!("{base}-{n}").parse().map_err(bad)?;
+        let Ok(one) = scratch(bound, &name, &given, folder.as_deref()) else { return Ok(None) };
+        // What a person gave may be what one is known by: then all would be one.
+        if !given.is_empty() && all.iter().any(|other| other.first == one.first) {
+            return Ok(None);
+        }
+        all.push(one);
+    }
+    Ok(Some((kind.clone(), all)))
+}
+
 /// A new name by which a person sees what it is, and that no other trial has.
 fn scratch_name(app: &App) -> Result<ResourceName, Failure> {
     let id: String = app.new_id().chars().filter(char::is_ascii_hexdigit).collect();
@@ -304,7 +364,14 @@ fn folder(app: &App, server: &str) -> Option<String> {
 }
 
 /// What will be done, whole, for the person.
-fn shown(binding: &Binding, server: &str, on_trial: &[OnTrial], skipped: &[(String, String)], record: &Record) -> String {
+fn shown(
+    binding: &Binding,
+    server: &str,
+    on_trial: &[OnTrial],
+    at_once: Option<&AtOnce>,
+    skipped: &[(String, String)],
+    record: &Record,
+) -> String {
     let mut text = format!("These calls are made on {server}, in this order, through {}:\n", binding.file);
     for one in record.left() {
         text.push_str(&format!("\n{} {}, left by a former trial: it is deleted first\n", one.kind, one.name));
@@ -318,6 +385,18 @@ fn shown(binding: &Binding, server: &str, on_trial: &[OnTrial], skipped: &[(Stri
             text.push_str("  If a second one comes of the second create, it is deleted too. If delete fails, it is tried by other keys of the same object.\n");
         } else {
             text.push_str(&format!("  The server cannot delete one: {} STAYS THERE.\n", scratch.name));
+        }
+        if let Some((_, all)) = at_once.filter(|(of, _)| of == kind) {
+            let names: Vec<&str> = all.iter().map(|s| s.name.as_str()).collect();
+            text.push_str(&format!("\n{kind} as {}, if the first one is usable; twice\n", names.join(", ")));
+            for (wanted, why) in
+                [("make it", "all at the same time, to see whether all are there"), ("take it away", "one after the other")]
+            {
+                for call in all.iter().flat_map(|s| intended(binding, kind, s)).filter(|c| c.why == wanted) {
+                    text.push_str(&format!("  {:<11} {} {}   ({why})\n", call.effect, call.tool, call.arguments));
+                }
+            }
+            text.push_str("  If one of them is not there, it is made once more, alone.\n");
         }
     }
     let mut why: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! How one server is reached, as it is written in a file; and the simulated ones, which are written nowhere.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use serde::Deserialize;
 
@@ -35,6 +35,11 @@ pub struct ServerSetting {
     /// How a person logs in at it, where its own metadata does not say enough.
     #[serde(default)]
     pub oauth: OauthSetting,
+    /// Whether it may have the user's model asked. Only the user's own file may say so.
+    #[serde(default)]
+    pub sampling: SamplingSetting,
+    /// The most calls that it bears at the same time; `limits.per_server` if that is less.
+    pub max_calls: Option<NonZeroUsize>,
     /// Seconds until a start counts as failed.
     #[serde(default = "start_timeout")]
     pub start_timeout: u64,
@@ -58,6 +63,17 @@ pub struct OauthSetting {
     /// Who logs in.
     #[serde(default)]
     pub grant: GrantSetting,
+}
+
+/// Whether a server may have the user's model asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingSetting {
+    /// It may not.
+    #[default]
+    Refuse,
+    /// A person is shown each request and says yes or no.
+    Ask,
 }
 
 /// Who logs in at a server.
@@ -87,6 +103,8 @@ impl Default for ServerSetting {
             headers: BTreeMap::new(),
             roots: Vec::new(),
             oauth: OauthSetting::default(),
+            sampling: SamplingSetting::default(),
+            max_calls: None,
             start_timeout: start_timeout(),
         }
     }

@@ -69,6 +69,8 @@ pub struct Binding {
     pub tools: Vec<String>,
     /// What the descriptions of some of them must say.
     pub says: Vec<(String, regex::Regex)>,
+    /// The most calls that such a server bears at the same time.
+    pub max_calls: Option<usize>,
     /// Says what the server manages.
     pub identity: Probe,
     /// The types.

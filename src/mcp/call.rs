@@ -86,6 +86,14 @@ impl Connection {
                 Ok(session) => session,
                 Err(reason) => return Err(CallError::NotSent { server: self.name().clone(), reason }),
             };
+            // Waiting for other calls counts for nothing: nothing was sent yet.
+            let _pass = tokio::select! {
+                biased;
+                () = control.cancel.cancelled() => {
+                    return Err(CallError::NotSent { server: self.name().clone(), reason: "it was cancelled before it was sent".to_owned() });
+                }
+                pass = self.gate().pass() => pass,
+            };
             // A start has a limit of its own.
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + control.total);
             let started = Instant::now();

@@ -25,12 +25,14 @@ use super::{
     ConnectError,
     auth::{AuthSpec, Challenge},
     error::{Login, last_words},
+    gate::Gate,
     handler::{Ask, Handler, Shared},
     handshake::{handshake_words, other_lifecycle, with_noise},
     http::{HttpSpec, cause, challenge},
     pins::Guard,
     process::{Process, ProcessSpec},
     raw::Raw,
+    sampling::Allowance,
     tools::Tool,
     watch::Watched,
     wire::{Ledger, LineTransport},
@@ -61,17 +63,21 @@ pub struct ConnectOptions {
     pub timeout: Duration,
     /// Who answers questions of the server. Without one, the server is told that nobody can.
     pub ask: Option<Arc<dyn Ask>>,
+    /// Who asks the user's model for the server. Without one, the server is told that nobody does.
+    pub sampling: Option<Arc<Allowance>>,
     /// What its tools must be, if a person has reviewed them.
     pub guard: Option<Arc<Guard>>,
     /// Folders that the server is told of when it asks for its roots.
     pub roots: Vec<PathBuf>,
+    /// The most calls of tools that are under way at the same time; as many as come if nobody says.
+    pub max_calls: Option<usize>,
     /// Longest silence and longest time of a call that only reads; without it, what the call itself says.
     pub reading: Option<(Duration, Duration)>,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), ask: None, guard: None, roots: Vec::new(), reading: None }
+        Self { timeout: Duration::from_secs(20), ask: None, guard: None, sampling: None, roots: Vec::new(), max_calls: None, reading: None }
     }
 }
 
@@ -100,6 +106,7 @@ pub struct Connection {
     challenged: StdMutex<Option<Challenge>>,
     /// Ends an attempt to connect when the connection is closed meanwhile.
     closing: Notify,
+    gate: Gate,
 }
 
 /// One life of a connection.
@@ -176,6 +183,7 @@ impl Connection {
     /// Names a server and where it is. Nothing is started before the first use.
     pub fn new(name: ServerName, endpoint: Endpoint, options: ConnectOptions) -> Arc<Self> {
         Arc::new(Self {
+            gate: Gate::new(options.max_calls),
             name,
             endpoint,
             options,
@@ -203,6 +211,20 @@ impl Connection {
     /// Longest silence and longest time of a call that only reads, where they are set.
     pub(super) fn reading(&self) -> Option<(Duration, Duration)> {
         self.options.reading
+    }
+
+    /// The most calls that may be under way at the same time, as the operator or a binding says.
+    pub fn max_calls(&self) -> Option<usize> {
+        self.gate.most()
+    }
+
+    /// No more than so many calls at the same time, from now on.
+    pub(super) fn narrow(&self, most: usize) {
+        self.gate.narrow(most);
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Where the server is.
@@ -386,7 +408,7 @@ impl Connection {
     }
 
     async fn attempt(&self, mode: ClientLifecycleMode, deadline: Instant) -> Result<Session, Failed> {
-        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), &self.options.roots);
+        let handler = Handler::new(self.name.clone(), self.options.ask.clone(), self.options.sampling.clone(), &self.options.roots);
         let serving = handler.clone();
         let (mut process, mut ledger) = (None, None);
         let raw = Arc::<Raw>::default();

@@ -1,6 +1,6 @@
 //! What a server may ask of us and tell us outside of replies: questions to the person, progress, changes.
 //!
-//! Nothing here lets a server steer: sampling is refused, roots are those of the configuration, and a question reaches the person only while a call
+//! Nothing here lets a server steer: sampling is refused unless the operator allows it, roots are those of the configuration, and a question reaches the person only while a call
 //! to that server is in flight, one at a time.
 
 #![expect(deprecated, reason = "servers still ask for sampling and roots, and must get a clear answer")]
@@ -20,14 +20,14 @@ use rmcp::{
         ClientCapabilities, ClientConfig, CreateMessageRequestParams, CreateMessageResult, ElicitRequestParams, ElicitResult,
         ElicitationAction, ElicitationCapability, FormElicitationCapability, Implementation, InputRequest, InputRequiredResult,
         InputResponses, ListRootsResult, ProgressNotificationParam, ProtocolVersion, ResourceUpdatedNotificationParam, Root,
-        RootsCapabilities, UrlElicitationCapability,
+        RootsCapabilities, SamplingCapability, UrlElicitationCapability,
     },
     service::{NotificationContext, RequestContext},
 };
 use serde_json::Value;
 use tokio::sync::{Mutex, broadcast};
 
-use super::{Refusal, call::Lost, form::Form};
+use super::{Refusal, call::Lost, form::Form, sampling::Allowance};
 use crate::domain::{Properties, ServerName, text::clean};
 
 /// How many questions of one server may wait for the person; more are declined.
@@ -122,6 +122,7 @@ pub enum Notice {
 pub(crate) struct Handler {
     server: ServerName,
     ask: Option<Arc<dyn Ask>>,
+    sampling: Option<Arc<Allowance>>,
     roots: Arc<[Root]>,
     shared: Arc<Shared>,
 }
@@ -144,7 +145,7 @@ pub(crate) struct Shared {
 }
 
 impl Handler {
-    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>, roots: &[PathBuf]) -> Self {
+    pub(crate) fn new(server: ServerName, ask: Option<Arc<dyn Ask>>, sampling: Option<Arc<Allowance>>, roots: &[PathBuf]) -> Self {
         static LIVES: AtomicU64 = AtomicU64::new(1);
         let shared = Shared {
             life: LIVES.fetch_add(1, Ordering::Relaxed),
@@ -161,7 +162,7 @@ impl Handler {
             let root = Root::new(reqwest::Url::from_directory_path(folder).ok()?.to_string());
             Some(name.into_iter().fold(root, |root, name| root.with_name(name)))
         });
-        Self { server, ask, roots: roots.collect(), shared: Arc::new(shared) }
+        Self { server, ask, sampling, roots: roots.collect(), shared: Arc::new(shared) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -216,6 +217,21 @@ impl Handler {
         }
     }
 
+    /// Puts what a server wants to know from the model to the person, and then to the model: as little as a question without a call.
+    async fn sample(&self, params: &CreateMessageRequestParams) -> Result<CreateMessageResult, ErrorData> {
+        let refused = |why: &'static str| Err(ErrorData::invalid_request(why, None));
+        let Some(allowed) = &self.sampling else { return refused("this client does not let servers use its model") };
+        if self.shared.in_flight.load(Ordering::Acquire) == 0 {
+            return refused("nothing was asked of this server, so it has nothing to ask the model");
+        }
+        if self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
+            return refused("too many questions wait already");
+        }
+        let _waiting = Counted::new(&self.shared.asking);
+        let _one = self.shared.one_question.lock().await;
+        allowed.answer(&self.server, params).await
+    }
+
     /// Shows pages that a server wants to have been visited before it does what it was asked. The call itself was refused: whether it is
     /// made again is for whoever made it.
     pub(super) async fn show(&self, pages: impl Iterator<Item = ElicitRequestParams>) -> Lost {
@@ -241,6 +257,7 @@ impl Handler {
                     self.ask.as_ref()?;
                     serde_json::to_value(self.answer(request.params).await)
                 }
+                InputRequest::CreateMessage(request) => serde_json::to_value(self.sample(&request.params).await.ok()?),
                 InputRequest::ListRoots(_) => serde_json::to_value(ListRootsResult::new(self.roots.to_vec())),
                 _ => return None,
             };
@@ -258,6 +275,9 @@ impl ClientHandler for Handler {
             capabilities.elicitation =
                 Some(ElicitationCapability::new().with_form(FormElicitationCapability::new()).with_url(UrlElicitationCapability::new()));
         }
+        if self.sampling.is_some() {
+            capabilities.sampling = Some(SamplingCapability::default());
+        }
         if !self.roots.is_empty() {
             capabilities.roots = Some(RootsCapabilities::default());
         }
@@ -270,8 +290,12 @@ impl ClientHandler for Handler {
         Ok(self.answer(request).await)
     }
 
-    async fn create_message(&self, _: CreateMessageRequestParams, _: RequestContext<RoleClient>) -> Result<CreateMessageResult, ErrorData> {
-        Err(ErrorData::invalid_request("this client does not let servers use its model", None))
+    async fn create_message(
+        &self,
+        params: CreateMessageRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<CreateMessageResult, ErrorData> {
+        self.sample(&params).await
     }
 
     async fn list_roots(&self, _: RequestContext<RoleClient>) -> Result<ListRootsResult, ErrorData> {

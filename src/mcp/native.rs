@@ -259,6 +259,10 @@ impl ResourceServer for NativeServer {
         }
     }
 
+    fn max_calls(&self) -> Option<usize> {
+        self.connection.max_calls()
+    }
+
     async fn health(&self) -> Result<ServerHealth, CallError> {
         let started = Instant::now();
         let quick = Duration::from_secs(10);

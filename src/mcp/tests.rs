@@ -5,5 +5,6 @@ mod connecting;
 mod http;
 mod native;
 mod process;
+mod sampling;
 mod tasks;
 mod watching;

@@ -116,13 +116,14 @@ fn parameters(plan: &Plan, level: Level, style: &Style, page: &mut Page) {
         let silent =
             |p: &ParameterNote| level == Level::Brief && from == "default" && p.value == crate::plan::Shown::Value(serde_json::Value::Null);
         let mine: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| p.from == from && !silent(p)).collect();
-        group(Line::of(tone, name), from, &mine, level, style, page);
+        group(Line::of(tone, name), from, &mine, (level, plan.base == 0), style, page);
     }
     let other: Vec<&ParameterNote> = plan.parameters.iter().filter(|p| GROUPS.iter().all(|(from, _, _)| p.from != *from)).collect();
-    group(label("others"), "", &other, level, style, page);
+    group(label("others"), "", &other, (level, plan.base == 0), style, page);
 }
 
-fn group(name: Line, from: &str, notes: &[&ParameterNote], level: Level, style: &Style, page: &mut Page) {
+/// One group; of a deployment that is not new, a brief review leaves out what was said when it was made.
+fn group(name: Line, from: &str, notes: &[&ParameterNote], (level, new): (Level, bool), style: &Style, page: &mut Page) {
     if notes.is_empty() {
         return;
     }
@@ -139,6 +140,8 @@ fn group(name: Line, from: &str, notes: &[&ParameterNote], level: Level, style: 
             "said" => line.push(Tone::Dim, &format!(" (\"{why}\")")),
             "assumed" => line.push(Tone::Warn, &format!(" (by {why})")),
             "generated" | "given" if level == Level::Brief => {}
+            // Why a default is what it is was read when the deployment was made.
+            "default" if level == Level::Brief && !new => {}
             _ => line.push(Tone::Dim, &format!(" ({why})")),
         }
         items.push(line);

@@ -30,6 +30,16 @@ fn of_a_list_or_a_map_what_differs_is_what_is_seen() {
 }
 
 #[test]
+fn why_a_default_is_what_it_is_is_said_when_the_deployment_is_made() {
+    let mut review = fixtures::blog();
+    review.plan.base = 0;
+    assert!(at(&review, Level::Brief, 120).contains("dbReplicas=2 (one primary, one replica)"));
+    review.plan.base = 3;
+    assert!(at(&review, Level::Brief, 120).contains("dbReplicas=2 · backup=daily"));
+    assert!(at(&review, Level::Details, 120).contains("dbReplicas=2 (one primary, one replica)"));
+}
+
+#[test]
 fn a_review_as_a_tree() {
     insta::assert_snapshot!("review_graph_80", at(&fixtures::blog(), Level::Graph, 80));
 }

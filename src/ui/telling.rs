@@ -2,7 +2,7 @@
 
 use super::{
     differing,
-    lines::{Line, Tone},
+    lines::{Line, Tone, count},
     rows::{Row, Rows},
     value::{self, SECRET},
 };
@@ -38,7 +38,7 @@ pub(super) fn reasons_of_change(row: &Row) -> Line {
 }
 
 /// Property names that say most about a resource, most telling first.
-const TELLING: [&str; 31] = [
+const TELLING: [&str; 33] = [
     "image",
     "tag",
     "cidr",
@@ -46,6 +46,8 @@ const TELLING: [&str; 31] = [
     "subnet",
     "port",
     "ports",
+    "ingress",
+    "egress",
     "engine",
     "engineVersion",
     "version",
@@ -110,7 +112,11 @@ pub(super) fn telling(row: &Row, rows: &Rows, room: usize) -> Line {
                     Shown::From { value, address } => (50, format!("{} (from {address})", value::inline(value))),
                     Shown::Secret => (100, SECRET.to_owned()),
                     Shown::Value(v) if is_flat(v) => (0, value::inline(v)),
-                    Shown::Value(_) => continue,
+                    // Its entries stand in the details; that it is there must be seen here.
+                    Shown::Value(v) => match entries(v) {
+                        0 => continue,
+                        n => (if TELLING.contains(&name.as_str()) { 0 } else { 60 }, format!("({})", count(n, "entry", "entries"))),
+                    },
                 };
                 if text != row.address().name.as_str() {
                     scalars.push((rank(&name) + extra, Line::of(Tone::Dim, &format!("{name} ")).add(value::tone(&c.after), &text)));
@@ -139,6 +145,16 @@ fn is_flat(value: &serde_json::Value) -> bool {
         serde_json::Value::Object(_) | serde_json::Value::Null => false,
         serde_json::Value::String(s) => !s.contains('\n'),
         _ => true,
+    }
+}
+
+/// How many entries a list or a map has; a text of several lines has its lines.
+fn entries(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(items) => items.len(),
+        serde_json::Value::Object(map) => map.len(),
+        serde_json::Value::String(text) => text.lines().count(),
+        _ => 0,
     }
 }
 

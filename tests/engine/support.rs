@@ -46,14 +46,24 @@ impl Bench {
         Self::over(Arc::new(tempfile::tempdir().unwrap())).await
     }
 
+    /// With this configuration of the user.
+    pub async fn configured(text: &str) -> Self {
+        let user = config::FoundFile { path: "config.toml".into(), text: text.to_owned() };
+        Self::with(Arc::new(tempfile::tempdir().unwrap()), Some(&user)).await
+    }
+
     /// Another process over the same folder.
     pub async fn over(dir: Arc<tempfile::TempDir>) -> Self {
+        Self::with(dir, None).await
+    }
+
+    async fn with(dir: Arc<tempfile::TempDir>, user: Option<&config::FoundFile>) -> Self {
         let env = BTreeMap::from([
             ("SWELL_DATA".to_owned(), dir.path().join("data").display().to_string()),
             ("SWELL_CALL_IDLE".to_owned(), "1".to_owned()),
         ]);
         let flags = Flags { directory: dir.path().to_owned(), profile: None };
-        let config = config::load(&flags, &env, dir.path(), None, None).unwrap();
+        let config = config::load(&flags, &env, dir.path(), user, None).unwrap();
         let events = Arc::new(Kept::default());
         let (stop, stopped) = watch::channel(0);
         let parts = Parts {

@@ -143,6 +143,10 @@ impl ResourceServer for AnyServer {
         self.now()?.server.known_id(kind, name, properties)
     }
 
+    fn max_calls(&self) -> Option<usize> {
+        self.connection.max_calls()
+    }
+
     async fn health(&self) -> Result<ServerHealth, CallError> {
         self.server().await?.health().await
     }

@@ -20,7 +20,7 @@ mod calls;
 
 mod types;
 
-const TOP: [&str; 9] = ["binding", "title", "description", "match", "identity", "errors", "calls", "let", "types"];
+const TOP: [&str; 10] = ["binding", "title", "description", "match", "max_calls", "identity", "errors", "calls", "let", "types"];
 const TYPE: [&str; 25] = [
     "description",
     "properties",
@@ -109,6 +109,7 @@ impl Parser<'_> {
             );
         }
         let says = root.get("match").and_then(|m| m.get("says")).map(|n| self.says(n)).unwrap_or_default();
+        let max_calls = root.get("max_calls").and_then(|n| self.max_calls(root, n.span));
         let errors: Arc<[ErrorRule]> = self.errors(root, &[]);
         self.usual(root);
         let mut lets = self.lets(root);
@@ -143,11 +144,22 @@ impl Parser<'_> {
             digest: Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect(),
             tools: tools?,
             says,
+            max_calls,
             identity: identity?,
             types,
             absent,
             warnings: Vec::new(),
         })
+    }
+
+    /// How many calls such a server bears at the same time: at least one.
+    fn max_calls(&mut self, root: &Node, span: Span) -> Option<usize> {
+        let most = usize::try_from(self.reader.number(root, "max_calls", 1)).ok();
+        if most == Some(0) {
+            let detail = "With no call at all nothing can be done; leave it out where there is no limit.";
+            self.reader.error("binding::max-calls", "A server would not be called at all", span, "not 0", detail);
+        }
+        most
     }
 
     /// What the descriptions of tools must say, where a name alone would fit too many servers.

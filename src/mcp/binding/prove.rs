@@ -29,10 +29,13 @@ mod tests;
 
 pub use edit::line_of;
 pub use sample::{Maker, Round};
-pub use trial::{PATIENCE, Trial, clean_up};
+pub use trial::{PATIENCE, Together, Trial, clean_up, together};
 
 /// What every scratch object is called by first.
 pub const PREFIX: &str = "swell-prove-";
+
+/// How many are made at the same time, to see whether the server bears it: as many as a run sends at most, if nobody says otherwise.
+pub const AT_ONCE: usize = 4;
 
 /// The scratch object of one type.
 #[derive(Debug, Clone)]

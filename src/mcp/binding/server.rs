@@ -51,6 +51,7 @@ pub struct BoundServer {
 impl BoundServer {
     /// Puts a binding in front of a connection. Nothing is sent yet.
     pub fn new(connection: Arc<Connection>, binding: Arc<Binding>) -> Self {
+        binding.max_calls.into_iter().for_each(|most| connection.narrow(most));
         let types = binding.types.values().map(|bound| &bound.def).chain(binding.absent.values());
         let types = types.map(|def| (def.kind.clone(), def.clone())).collect();
         Self { connection, binding, tools: Mutex::new(None), types: Arc::new(types) }
@@ -253,6 +254,10 @@ impl ResourceServer for BoundServer {
         let key = Key { id: Some(there.live.id.clone()), ..key.clone() };
         let scope = Self::scope(bound, &key).with("current", there.live.properties).with("live", there.item);
         self.carry_out(&bound.delete, &key.kind, scope, control).await.map(drop)
+    }
+
+    fn max_calls(&self) -> Option<usize> {
+        self.connection.max_calls()
     }
 
     async fn health(&self) -> Result<ServerHealth, CallError> {

@@ -425,6 +425,12 @@ fn lint_finds_everything_at_its_place() {
     let codes: Vec<&str> = parse("mine", "mine.yaml", &unmatched).unwrap_err().iter().map(|p| p.code).collect();
     assert_eq!(codes, ["binding::tool-not-matched"]);
     assert_eq!(parse("mine", "mine.yaml", "a: [").unwrap_err()[0].code, "binding::syntax");
+    let bears = |most: &str| parse("mine", "mine.yaml", &format!("max_calls: {most}\n{SMALL}"));
+    assert_eq!(bears("2").unwrap().max_calls, Some(2));
+    for (most, code) in [("0", "binding::max-calls"), ("-1", "binding::value"), ("two", "binding::value")] {
+        let problems = bears(most).unwrap_err();
+        assert_eq!((problems[0].code, problems[0].source.as_ref().unwrap().line), (code, 1));
+    }
     assert_eq!(parse("mine", "mine.yaml", &format!("binding: other\n{SMALL}")).unwrap_err()[0].code, "binding::name");
 }
 

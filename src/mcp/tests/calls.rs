@@ -1,6 +1,12 @@
 //! Calls: timeouts, cancellation, loss, garbage.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -328,4 +334,57 @@ fn a_page_is_looked_at_before_it_is_shown() {
     for bad in ["file:///etc/passwd", "javascript:alert(1)", "https://bank.example@evil.example/", "not a page", ""] {
         assert_eq!(warnings(bad), None, "{bad}");
     }
+}
+
+/// A server that bears one call at a time gets one at a time, and waiting for the others counts for nothing.
+#[tokio::test]
+async fn no_more_calls_are_under_way_than_the_server_bears() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counting, seen) = (now.clone(), most.clone());
+    let fake = Fake::new(move |what, _| match what {
+        "slow" => {
+            seen.fetch_max(counting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let counting = counting.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                counting.fetch_sub(1, Ordering::SeqCst);
+            });
+            vec![Do::Sleep(60), Do::Structured(json!({}))]
+        }
+        _ => Vec::new(),
+    });
+    for (bears, wanted) in [(Some(1), 1), (Some(3), 3), (None, 8)] {
+        most.store(0, Ordering::SeqCst);
+        let connection = fake.connection(ConnectOptions { max_calls: bears, ..ConnectOptions::default() });
+        let control = within(400, 400);
+        let tool = toolname("slow");
+        let all = (0..8).map(|_| connection.call(&tool, none(), Effect::Change, &control));
+        let ended = futures::future::join_all(all).await;
+        assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+        assert_eq!(most.load(Ordering::SeqCst), wanted, "{bears:?}");
+    }
+}
+
+/// One that waits for its turn was not sent: stopping it leaves nothing unknown.
+#[tokio::test]
+async fn a_call_that_waits_for_its_turn_can_be_stopped() {
+    let fake = Fake::new(|what, _| if what == "slow" { vec![Do::Sleep(60_000)] } else { Vec::new() });
+    let connection = fake.connection(ConnectOptions { max_calls: Some(1), ..ConnectOptions::default() });
+    let (first, second) = (within(60_000, 60_000), within(60_000, 60_000));
+    let tool = toolname("slow");
+    let under_way = connection.call(&tool, none(), Effect::Change, &first);
+    let waiting = async {
+        fake.until("slow").await;
+        let stop = async {
+            tokio::task::yield_now().await;
+            second.cancel.cancel();
+        };
+        let (stopped, ()) = tokio::join!(connection.call(&tool, none(), Effect::Change, &second), stop);
+        first.cancel.cancel();
+        stopped
+    };
+    let (given_up, stopped) = tokio::join!(under_way, waiting);
+    assert!(matches!(stopped, Err(CallError::NotSent { .. })), "{stopped:?}");
+    assert!(matches!(given_up, Err(CallError::Unknown { .. })), "{given_up:?}");
+    assert_eq!(fake.seen("slow").len(), 1);
 }

@@ -91,6 +91,17 @@ async fn once(fake: &Fake, text: &str, name: &str) -> (String, Proof) {
     (text, proof)
 }
 
+/// Several at the same time, through a proven file.
+async fn several(fake: &Fake, text: &str) -> Together {
+    let connection = fake.connection(ConnectOptions::default());
+    let binding = parse("x", "x.yaml", text).unwrap();
+    let kind = binding.types.keys().next().unwrap().clone();
+    let scratch = |name: &str| scratch(&binding.types[&kind], &name.parse().unwrap(), &Properties::new(), None).unwrap();
+    let all: Vec<Scratch> = (1..=AT_ONCE).map(|n| scratch(&format!("swell-prove-a1b2c3-{n}"))).collect();
+    let patience = std::time::Duration::from_millis(60);
+    together(&connection, ("x", "x.yaml", text), &kind, &all, &Nobody, patience).await.unwrap()
+}
+
 fn has(proof: &Proof, words: &str) {
     assert!(proof.findings.iter().any(|f| f.text.contains(words)), "`{words}` is not in {:#?}", proof.findings);
 }
@@ -339,4 +350,119 @@ async fn a_proven_file_works_for_the_engine() {
     bound.delete(&key, &CallControl::read()).await.unwrap();
     assert_eq!(bound.read(&key).await.unwrap(), None);
     assert!(Library::load(&[]).get("x").is_none());
+}
+
+/// What a tool of a server of boxes does with what it has.
+fn boxes(world: &mut Vec<Map<String, Value>>, tool: &str, a: &Value) -> Do {
+    let found = at(world, "id", &a["box_id"]);
+    match (tool, found) {
+        ("create_box", _) => {
+            let id = format!("b-{}", a["name"].as_str().unwrap());
+            match at(world, "id", &json!(id)) {
+                Some(_) => return error("box already exists"),
+                None => insert(world, id.clone(), a),
+            }
+            text(json!({"box_id": id}).to_string())
+        }
+        ("list_boxes", _) => text(json!(world).to_string()),
+        ("get_box", Some(n)) => text(json!(world[n]).to_string()),
+        ("update_box", Some(n)) => {
+            world[n].insert("description".into(), a["description"].clone());
+            text("done")
+        }
+        (_, Some(n)) => {
+            world.remove(n);
+            text("deleted")
+        }
+        (_, None) => error("no such box"),
+    }
+}
+
+/// A server that reads its file, changes it and writes it back a while later: of several at once only one counts, and all are told that it was done.
+fn careless(at_once: fn(usize) -> Option<Do>) -> (Fake, World) {
+    let (world, busy): (World, Arc<Mutex<usize>>) = Default::default();
+    let file = world.clone();
+    let fake = Fake::new(move |what, message| {
+        let arguments = message["params"]["arguments"].clone();
+        match what {
+            "tools/list" => return vec![Do::Result(json!({"tools": crud()}))],
+            "create_box" => {}
+            tool if tool.ends_with("_box") || tool == "list_boxes" => return vec![boxes(&mut file.lock().unwrap(), tool, &arguments)],
+            _ => return Vec::new(),
+        }
+        let mut now = busy.lock().unwrap();
+        if let Some(no) = at_once(*now) {
+            return vec![no];
+        }
+        *now += 1;
+        let mut copy = file.lock().unwrap().clone();
+        let said = boxes(&mut copy, "create_box", &arguments);
+        let (file, busy) = (file.clone(), busy.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            *file.lock().unwrap() = copy;
+            *busy.lock().unwrap() -= 1;
+        });
+        vec![Do::Sleep(60), said]
+    });
+    (fake, world)
+}
+
+#[tokio::test]
+async fn a_server_that_loses_one_of_several_gets_one_call_at_a_time() {
+    for no in [|_: usize| None, |now: usize| (now > 0).then(|| error("the file is locked"))] {
+        let (fake, world) = careless(no);
+        let parsed: Vec<Tool> = crud().into_iter().map(|t| Tool::parse(t).unwrap()).collect();
+        let made = draft(&Subject { name: "x", server: "scripted", tools: &parsed }).unwrap();
+        let (proven, proof) = once(&fake, &made.text, "swell-prove-a1b2c3").await;
+        assert!(proof.usable, "{proof:#?}");
+        let found = several(&fake, &proven).await;
+        assert_eq!(found.finding.level, Level::Written, "{:?}", found.finding);
+        assert!(found.finding.text.ends_with("made alone it is there: one call at a time"), "{:?}", found.finding);
+        assert!(found.text.contains("at the same time one is lost.\nmax_calls: 1\ntypes:\n"), "{}", found.text);
+        assert_eq!(found.text.lines().nth(found.finding.line - 1), Some("max_calls: 1"));
+        assert_eq!(parse("x", "x.yaml", &found.text).unwrap().max_calls, Some(1));
+        assert_eq!((found.left, world.lock().unwrap().len()), (Vec::new(), 0), "all are taken away");
+        // With the file as it is now, the same server loses nothing.
+        let again = several(&fake, &found.text).await;
+        assert_eq!(again.finding.text, "4 that are made at the same time are all there");
+        assert!(world.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_alone_too_says_nothing_about_calls_at_once() {
+    let (fake, world) = server(crud(), boxes);
+    let parsed: Vec<Tool> = crud().into_iter().map(|t| Tool::parse(t).unwrap()).collect();
+    let made = draft(&Subject { name: "x", server: "scripted", tools: &parsed }).unwrap();
+    let (proven, _) = once(&fake, &made.text, "swell-prove-a1b2c3").await;
+    let sound = several(&fake, &proven).await;
+    assert_eq!((sound.finding.level, sound.text == proven), (Level::Holds, true), "{:?}", sound.finding);
+    assert_eq!(sound.finding.text, "4 that are made at the same time are all there");
+    // Only one box may be there.
+    let (fake, _) = server(crud(), |world, tool, a| match tool {
+        "create_box" if !world.is_empty() => error("quota exceeded"),
+        _ => boxes(world, tool, a),
+    });
+    let full = several(&fake, &proven).await;
+    assert_eq!((full.finding.level, full.text == proven), (Level::Holds, true));
+    assert!(full.finding.text.contains("was not found out") && full.finding.text.contains("quota exceeded"), "{:?}", full.finding);
+    assert!(world.lock().unwrap().is_empty());
+}
+
+/// A create that says no and leaves one behind all the same: it is found by its name, and taken away.
+#[tokio::test]
+async fn what_a_refused_create_left_behind_is_taken_away() {
+    let (fake, world) = server(crud(), |world, tool, a| match tool {
+        "create_box" => {
+            boxes(world, tool, a);
+            error("port is already allocated")
+        }
+        _ => boxes(world, tool, a),
+    });
+    let parsed: Vec<Tool> = crud().into_iter().map(|t| Tool::parse(t).unwrap()).collect();
+    let made = draft(&Subject { name: "x", server: "scripted", tools: &parsed }).unwrap();
+    let (_, proof) = once(&fake, &made.text, "swell-prove-a1b2c3").await;
+    has(&proof, "the server refused: port is already allocated");
+    assert_eq!((proof.left, world.lock().unwrap().len()), (Vec::new(), 0));
 }

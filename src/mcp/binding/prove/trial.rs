@@ -28,6 +28,10 @@ mod ending;
 
 mod stages;
 
+mod together;
+
+pub use together::{Together, together};
+
 /// Comments that belong to a trial.
 const KINDS: [&str; 4] = ["status:", "not sure:", "holds:", "fails:"];
 
@@ -136,6 +140,7 @@ impl<'a> Trial<'a> {
                 Not::Over => {}
                 Not::Stopped => self.fails(&[], "it was stopped before the end"),
                 Not::Refused { words, .. } => {
+                    self.settle_name().await;
                     let words = clean_line(&words, 300);
                     self.fails(&["create"], format!("the server refused: {words} (other values: -p PROPERTY=VALUE)"));
                 }
@@ -375,6 +380,19 @@ impl<'a> Trial<'a> {
         at
     }
 
+    /// One of which no id is known: a create that was refused can have left one behind all the same; else there is none to be taken away.
+    async fn settle_name(&mut self) {
+        let binding = self.server.binding().clone();
+        if self.id.is_some() || !binding.types.get(&self.kind).is_some_and(|b| b.def.findable) {
+            return;
+        }
+        match self.seen(None).await {
+            Ok(Some(live)) => self.id = Some(live.id),
+            Ok(None) => self.watch.gone(&self.left()),
+            Err(_) => {}
+        }
+    }
+
     /// Takes the scratch object away, however the trial ended; what is left if that does not work.
     async fn leave(&mut self) -> Vec<Left> {
         let mut left = Vec::new();
@@ -412,14 +430,20 @@ pub async fn clean_up(server: &BoundServer, left: &Left, patience: Duration) -> 
         Err(e) => return Err(e.message().to_owned()),
     }
     let (deadline, mut pause) = (tokio::time::Instant::now() + patience, PAUSE);
-    while server.read(&key).await.map_err(|e| e.message().to_owned())?.is_some() {
+    loop {
+        match server.read(&key).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) => {}
+            // How the server says that there is none may not have been found out yet.
+            Err(CallError::Refused { message, .. }) if infer::ABSENT.iter().any(|a| message.to_lowercase().contains(a)) => return Ok(()),
+            Err(e) => return Err(e.message().to_owned()),
+        }
         if tokio::time::Instant::now() >= deadline {
             return Err("the server says that it was deleted, and it is still there".to_owned());
         }
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-    Ok(())
 }
 
 /// Only for [`Wanted`]: what is there now.

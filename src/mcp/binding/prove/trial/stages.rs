@@ -32,7 +32,7 @@ impl Trial<'_> {
         self.take_away(absent).await
     }
 
-    async fn make(&mut self) -> Result<Done, Not> {
+    pub(super) async fn make(&mut self) -> Result<Done, Not> {
         let first = self.scratch.first.clone();
         let done = self.verb(Which::Create, &first).await?;
         self.yes = done.reply.clone();
