@@ -227,6 +227,9 @@ impl Handler {
         if self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
             return refused("too many questions wait already");
         }
+        if self.shared.asked.fetch_add(1, Ordering::AcqRel) >= MAX_QUESTIONS {
+            return refused("too many questions were asked within one call");
+        }
         let _waiting = Counted::new(&self.shared.asking);
         let _one = self.shared.one_question.lock().await;
         allowed.answer(&self.server, params).await
@@ -352,7 +355,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_asks_without_end_is_told_no() {
         let person = Arc::new(Yes(AtomicUsize::new(0)));
-        let handler = Handler::new("fake".parse().unwrap(), Some(person.clone()), &[]);
+        let handler = Handler::new("fake".parse().unwrap(), Some(person.clone()), None, &[]);
         let question = json!({"method": "elicitation/create", "params": {
             "mode": "form", "message": "Really?", "requestedSchema": {"type": "object", "properties": {}}}});
         let many: serde_json::Map<String, Value> = (0..100).map(|n| (format!("q{n}"), question.clone())).collect();
