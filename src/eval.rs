@@ -32,6 +32,8 @@ pub mod html;
 
 pub mod junit;
 
+mod markup;
+
 pub mod normal;
 
 pub mod report;

@@ -1,6 +1,7 @@
 //! The report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere.
 
 use super::{
+    markup::escaped,
     report::{LABELS, Report},
     stats::{Bin, bins},
 };
@@ -10,22 +11,6 @@ table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .7rem;text-alig
 td:first-child,th:first-child,.text{text-align:left}.bar{background:#d8dee4;width:12rem}.bar i{display:block;height:.7rem;background:#0b6bcb}\
 .bad{color:#b42318;font-weight:600}pre{white-space:pre-wrap;background:#f6f8fa;padding:.7rem;overflow-x:auto}\
 @media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}td,th{border-color:#30363d}.bar{background:#30363d}pre{background:#161b22}.bad{color:#ff7b72}}";
-
-/// Text as it may stand in HTML, also within an attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 impl Report {
     /// The whole report as a page: figures, confusion matrix, categories, and every case that is not exact with its answer.
@@ -106,12 +91,4 @@ fn diagram(bins: &[Bin]) -> String {
         );
     }
     out + "</g><g fill=\"currentColor\" font-size=\"11\"><text x=\"130\" y=\"285\">how sure</text><text x=\"4\" y=\"14\">right</text></g></svg>"
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn guest_text_stays_text() {
-        assert_eq!(super::escaped("<b a='\"'>&"), "&lt;b a=&#39;&quot;&#39;&gt;&amp;");
-    }
 }

@@ -2,24 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{Report, Row};
-
-/// Text as it may stand in XML, also within an attribute. Characters that XML cannot hold are left out.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
+use super::{
+    markup::escaped,
+    report::{Report, Row},
+};
 
 impl Report {
     /// The report for tools that read JUnit.
@@ -62,13 +48,5 @@ impl Report {
             out += "  </testsuite>\n";
         }
         out + "</testsuites>\n"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn guest_text_stays_text_and_fits_into_xml() {
-        assert_eq!(super::escaped("a<b>&\"\u{1b}[2J\n"), "a&lt;b&gt;&amp;&quot;[2J&#10;");
     }
 }

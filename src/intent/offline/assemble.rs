@@ -119,7 +119,14 @@ impl OfflineParser {
                     return Frame { confidence: 0.85, ..pending.clone() };
                 }
             }
-            _ => {}
+            _ => match pending {
+                Some(p) if p.intent == Some(Intent::Deploy) && dialogue::discards(&r) => {
+                    return Frame { verb: Some(Verb::Cancel), target: dialogue::subject(p), confidence: 0.85, ..Frame::default() };
+                }
+                // What has to be said stays asked; what has not gets the pattern's default.
+                Some(p) if dialogue::indifferent(&r) => return Frame { confidence: 0.7, ..p.clone() },
+                _ => {}
+            },
         }
         let target = targets::resolve(&r, world, &self.catalog);
         let heads = verbs::heads(&r);

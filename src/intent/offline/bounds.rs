@@ -36,7 +36,7 @@ pub(super) fn plain_bound(
     let base = current.get(min.name()).and_then(Value::as_i64);
     match relative(r, at, end, n, base, mode) {
         Some(value) => {
-            if value < 0 {
+            if value < 0 || value == 0 && n != 0 {
                 slots.invalid.push(("instances".to_owned(), value.to_string()));
             }
             slots.put("instances", r.said(value, start, end));

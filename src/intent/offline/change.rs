@@ -169,7 +169,13 @@ impl Scene<'_> {
 
     /// The words read as a statement or a question instead.
     pub(super) fn told(&mut self) -> Frame {
-        let asks = self.r.text.trim_end().ends_with('?') || self.heads.iter().any(|h| matches!(h.class, "wh" | "aux" | "show"));
+        // "cpu usage of the shop over the weekend": what one looks up, and nothing that is said of it.
+        let looked_up = (0..2).any(|i| self.r.marks.covers("needs_target", i))
+            && !self.r.quoted_fault
+            && !self.r.marks.any("cause")
+            && super::faults::faults(&self.r) == 0;
+        let asks =
+            looked_up || self.r.text.trim_end().ends_with('?') || self.heads.iter().any(|h| matches!(h.class, "wh" | "aux" | "show"));
         let mut frame = if asks { self.query() } else { self.troubleshoot() };
         frame.confidence = frame.confidence.min(0.6);
         frame

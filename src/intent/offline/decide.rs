@@ -322,6 +322,11 @@ pub(super) fn intent(
         trouble += if first_class == "cause" { 3.0 } else { 2.0 };
         query -= if r.marks.any("hypothetical") { 0.0 } else { 1.0 };
     }
+    // "why did it drop to one instance?" wants nothing to be dropped.
+    if first_class == "cause" && asked && !polite_request && lead.is_some_and(|h| h.at <= 2) {
+        modify -= 4.0;
+        deploy -= 4.0;
+    }
     // A fault that is stated after the question ("did something break? it looks odd") is a fault all the same.
     let first_clause = r.clause_end(0);
     let stated = r.marks.spans("problem").iter().any(|s| s.start > first_clause);

@@ -53,6 +53,31 @@ pub(super) fn turn(r: &Reading<'_>) -> Turn {
     if confirm > 0 && rest == 0 { Turn::Confirm } else { Turn::Other }
 }
 
+/// "scrap it", "hmm no, bin that": said of a plan for something new, it drops the plan; there is nothing else to destroy.
+pub(super) fn discards(r: &Reading<'_>) -> bool {
+    let mut words = (0..r.tokens.len()).filter(|i| r.tokens[*i].kind == Kind::Word);
+    r.marks.any("destroy")
+        && words.all(|i| {
+            ["destroy", "pronoun", "polite", "correction", "cancel", "particle"].iter().any(|class| r.marks.covers(class, i))
+                || r.is_filler(i)
+                || matches!(r.low(i), "plan" | "thing" | "again" | "actually" | "whole" | "all")
+        })
+        && r.tokens.iter().all(|t| matches!(t.kind, Kind::Word | Kind::Punct(_)))
+}
+
+/// "whatever is usual", "you decide", "no idea": whoever was asked leaves it to the pattern.
+pub(super) fn indifferent(r: &Reading<'_>) -> bool {
+    let mut words = (0..r.tokens.len()).filter(|i| r.tokens[*i].kind == Kind::Word);
+    let known = |i: usize| {
+        ["indifferent", "polite", "pronoun", "confirm", "correction"].iter().any(|class| r.marks.covers(class, i)) || r.is_filler(i)
+    };
+    r.marks.any("indifferent")
+        && words.clone().count() <= 9
+        && words.all(|i| {
+            known(i) || matches!(r.low(i), "is" | "are" | "works" | "with" | "go" | "fine" | "me" | "i" | "then" | "be" | "will" | "do")
+        })
+}
+
 /// Whether an assistant's turn says that the plan has been carried out.
 pub(super) fn was_applied(text: &str) -> bool {
     let low = super::text::fold(text);

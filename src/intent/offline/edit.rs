@@ -75,7 +75,9 @@ impl Scene<'_> {
             return Some(Frame { target: Target::One("all".to_owned()), question: None, confidence: 0.6, ..pending.clone() });
         }
         // "wait, I meant the other one": the same request for another target.
-        let acts = self.heads.iter().any(|h| {
+        // The "no" of "no, the other one" refuses what was understood, and turns nothing off.
+        let refusal = |at: usize| at == 0 && matches!(self.r.low(0), "not" | "no" | "nicht" | "non");
+        let acts = self.heads.iter().filter(|h| !refusal(h.at)).any(|h| {
             matches!(
                 h.class,
                 "destroy" | "scale" | "restart" | "stop" | "start" | "upgrade" | "rollback" | "make" | "failover" | "enable" | "disable"
@@ -83,7 +85,11 @@ impl Scene<'_> {
         });
         let corrected = self.r.marks.any("correction") || matches!(self.r.low(0), "not" | "no" | "nicht" | "non");
         if named && corrected && !acts && !self.target.unclear && !self.r.tokens.iter().any(|t| t.number().is_some()) {
-            return Some(Frame { target: as_target(&self.target.names), confidence: 0.75, ..pending.clone() });
+            let mut frame = Frame { target: as_target(&self.target.names), confidence: 0.75, ..pending.clone() };
+            if let Some(c) = self.target.one().and_then(|n| self.known(n)).and_then(|d| self.parser.pattern(d.pattern.as_deref()?)) {
+                rename_count(&mut frame, c);
+            }
+            return Some(frame);
         }
         if named {
             return None;
@@ -101,8 +107,15 @@ impl Scene<'_> {
             slots.put(p.name(), name);
         }
         if let (Some(min), Some(max), Some(n)) = (c.holding(Holds::Min), c.holding(Holds::Max), slots.values.shift_remove("instances")) {
-            slots.put(min.name(), n.clone());
-            slots.put(max.name(), n);
+            // "five is stingy, make that ten": the bound that was five.
+            let complained = (0..self.r.tokens.len()).filter(|i| self.r.in_complaint(*i)).find_map(|i| self.r.tokens[i].number());
+            let is = |name: &str| complained.is_some() && current.get(name).and_then(Value::as_i64) == complained;
+            if !is(max.name()) || is(min.name()) {
+                slots.put(min.name(), n.clone());
+            }
+            if !is(min.name()) || is(max.name()) {
+                slots.put(max.name(), n);
+            }
         }
         // Numbers of the first description are read as in a new request ("1 to 3", "two replicas").
         if slots.values.is_empty() {

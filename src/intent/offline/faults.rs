@@ -62,7 +62,7 @@ pub(super) fn faults(r: &Reading<'_>) -> usize {
                 ]
                 .contains(&r.before(*i, 1)))
     });
-    spans.count() + codes.count() + usize::from(negated_fact(r)) + usize::from(symptom(r))
+    spans.count() + codes.count() + usize::from(repeated(r)) + usize::from(negated_fact(r)) + usize::from(symptom(r))
 }
 
 /// "taproom 503": a status and nothing else but a name.
@@ -147,6 +147,41 @@ fn symptom(r: &Reading<'_>) -> bool {
     })
 }
 
+/// "reboots itself", "drops every few minutes", "dies constantly": what goes wrong again and again.
+fn repeated(r: &Reading<'_>) -> bool {
+    let breaks = [
+        "restarts",
+        "reboots",
+        "dies",
+        "crashes",
+        "drops",
+        "flaps",
+        "disconnects",
+        "resets",
+        "freezes",
+        "hangs",
+        "vanishes",
+        "disappears",
+        "reconnects",
+        "restarting",
+        "rebooting",
+        "dying",
+        "crashing",
+        "dropping",
+        "flapping",
+        "disconnecting",
+    ];
+    (1..r.tokens.len()).filter(|i| breaks.contains(&r.low(*i))).any(|i| {
+        let asked = ["wh", "aux"].iter().any(|class| r.lexicon.is(class, r.low(r.clause_start(i))));
+        let again = (i + 1..r.clause_end(i)).any(|j| {
+            ["itself", "themselves", "constantly", "repeatedly", "randomly", "continuously", "again"].contains(&r.low(j))
+                || r.low(j) == "every"
+                    && (j + 1..j + 4).any(|k| ["minute", "minutes", "seconds", "second", "hour", "hours", "time"].contains(&r.low(k)))
+        });
+        again && !asked
+    })
+}
+
 /// "the sensors do not send anything", "los sensores no envían datos": something is stated not to do what it should.
 fn negated_fact(r: &Reading<'_>) -> bool {
     let people = [
@@ -182,6 +217,8 @@ fn negated_fact(r: &Reading<'_>) -> bool {
             "important",
         ];
         let safe = r.marks.spans("problem").iter().any(|s| s.start >= verb && s.start <= verb + 2 && refused(r, s.start));
-        subject && !safe && r.tokens.get(verb).is_some_and(|t| t.kind == Kind::Word && !wanted.contains(&t.low.as_str()))
+        // "the backups did not run" reports; "we do not run Redis" does not.
+        let reports = matches!(r.low(i), "did" | "has" | "have") && matches!(r.low(verb), "run" | "use");
+        subject && !safe && r.tokens.get(verb).is_some_and(|t| t.kind == Kind::Word && (reports || !wanted.contains(&t.low.as_str())))
     })
 }

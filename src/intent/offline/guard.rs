@@ -60,6 +60,13 @@ static PASTED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
+/// What a log or a message is said to say, up to the end of its line.
+static TOLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    regex(
+        r"(?i)\b((?:logs?|message|mail|e-?mail|ticket|comment|page|banner|readme|file|output|note|chat|document)\s+(?:says?|said|reads?|states?)\s*:)\s*([^\n]+)",
+    )
+});
+
 /// Where each text in single quotes stands, with its quotes. An apostrophe within a word opens and closes nothing.
 fn single_quoted(text: &str) -> Vec<(usize, usize)> {
     let chars: Vec<(usize, char)> = text.char_indices().collect();
@@ -165,6 +172,12 @@ pub(super) fn clean(text: &str) -> Clean {
     {
         out.quoted.extend(re.find_iter(&s).map(|m| m.as_str().to_owned()));
         s = re.replace_all(&s, format!(" {FOREIGN} ")).into_owned();
+    }
+    if let Some(re) = TOLD.as_ref()
+        && re.is_match(&s)
+    {
+        out.quoted.extend(re.captures_iter(&s).map(|c| c[2].to_owned()));
+        s = re.replace_all(&s, format!("$1 {FOREIGN} ")).into_owned();
     }
     for (start, end) in single_quoted(&s).into_iter().rev() {
         let inner = s[start + 1..end - 1].to_owned();

@@ -105,7 +105,24 @@ pub(super) fn read(tokens: Vec<Token>) -> Vec<Token> {
             }
         }
     }
+    below_zero(&mut out);
     out
+}
+
+/// "with minus two replicas" says a number below zero, which no count accepts; "five minus two" is left alone.
+fn below_zero(tokens: &mut Vec<Token>) {
+    for at in (0..tokens.len().saturating_sub(1)).rev() {
+        let leads = at == 0
+            || matches!(tokens[at - 1].low.as_str(), "with" | "to" | "of" | "at" | "is" | "=" | ":" | "have" | "mit" | "avec" | "con");
+        if let (true, "minus" | "negative" | "menos" | "moins", Some(n)) = (leads, tokens[at].low.as_str(), tokens[at + 1].number())
+            && n > 0
+        {
+            let sign = tokens.remove(at);
+            tokens[at].kind = Kind::Number(-n);
+            tokens[at].low = (-n).to_string();
+            tokens[at].start = sign.start;
+        }
+    }
 }
 
 /// `MariaDB-Cluster`, `IoT-Edge`: two capitals make two words; names of deployments are lower case.

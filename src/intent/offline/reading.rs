@@ -26,7 +26,9 @@ pub(super) struct Reading<'a> {
 }
 
 /// Verbs whose particle stands apart: "shut the shop down", "turn it off", "roll the blog back".
-const SEPARABLE: [(&str, &str, &str); 40] = [
+const SEPARABLE: [(&str, &str, &str); 42] = [
+    ("throw", "away", "destroy"),
+    ("chuck", "out", "destroy"),
     ("nimm", "weg", "destroy"),
     ("put", "sleep", "stop"),
     ("send", "sleep", "stop"),
@@ -143,7 +145,37 @@ impl<'a> Reading<'a> {
     pub fn in_complaint(&self, at: usize) -> bool {
         (at..self.clause_end(at)).any(|i| {
             let next = self.low(i + 1);
-            self.low(i) == "too" && ["few", "many", "little", "much", "small", "big", "expensive", "low", "high"].contains(&next)
+            // "five is stingy", "two are risky"
+            let judged = matches!(self.low(i), "is" | "are" | "seems" | "feels" | "sounds" | "looks")
+                && i > 0
+                && self.tokens[i - 1].number().is_some()
+                && [
+                    "stingy",
+                    "tight",
+                    "overkill",
+                    "excessive",
+                    "wasteful",
+                    "silly",
+                    "ridiculous",
+                    "nonsense",
+                    "wrong",
+                    "insufficient",
+                    "inadequate",
+                    "low",
+                    "high",
+                    "small",
+                    "large",
+                    "cramped",
+                    "generous",
+                    "risky",
+                    "little",
+                    "thin",
+                    "crazy",
+                    "mad",
+                ]
+                .contains(&next);
+            judged
+                || self.low(i) == "too" && ["few", "many", "little", "much", "small", "big", "expensive", "low", "high"].contains(&next)
                 || self.low(i) == "not" && ["enough", "sufficient"].contains(&next)
                 || self.low(i) == "zu" && ["wenig", "wenige", "viel", "viele"].contains(&next)
         })

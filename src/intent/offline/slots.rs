@@ -77,6 +77,12 @@ pub(super) fn read(r: &Reading<'_>, c: &Compiled, mode: Mode, current: &Map<Stri
         whereabouts(r, c, &windows, &mut slots);
     }
     counts::read(r, c, mode, current, &mut slots);
+    if mode == Mode::Change && c.holding(Holds::Version).is_some_and(|p| slots.values.contains_key(p.name())) {
+        // "move it to postgres 17": the engine says whose version it is, and stays.
+        let same = |p: &&Param| p.holds() == Holds::Choice && slots.values.get(p.name()).map(|s| &s.value) == current.get(p.name());
+        let named: Vec<String> = c.params.iter().filter(same).map(|p| p.name().to_owned()).collect();
+        named.iter().for_each(|name| drop(slots.values.shift_remove(name)));
+    }
     slots
 }
 

@@ -85,7 +85,9 @@ impl Speller {
                     .strip_prefix(candidate.as_str())
                     .is_some_and(|rest| candidate.ends_with(rest) && rest != "s" || candidate.ends_with('s') && rest == "s");
                 let ending = !doubled && length >= candidate.len() && word.as_bytes()[..stem] == candidate.as_bytes()[..stem];
-                if distance == 0 || distance > allowed || short_change || ending {
+                // `maximun`: the two nasals at the end of a long word are one word misspelt.
+                let nasal = length == candidate.len() && length >= 7 && word.ends_with(['m', 'n']) && candidate.ends_with(['m', 'n']);
+                if distance == 0 || distance > allowed || short_change || ending && !nasal {
                     continue;
                 }
                 match best {

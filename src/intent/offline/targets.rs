@@ -234,6 +234,11 @@ fn is_like(r: &Reading<'_>, start: usize) -> bool {
 /// Whether a mention is one to leave alone ("keep X", "everything but X", "X stays").
 fn is_kept(r: &Reading<'_>, start: usize, end: usize) -> bool {
     let clause = r.clause_start(start);
+    // "keep the shop's backups for a year" keeps something of it.
+    let owner = r.tokens.get(end - 1).and_then(|t| r.text.get(t.end..)).is_some_and(|rest| rest.starts_with(['\'', '’']));
+    if owner {
+        return false;
+    }
     let kept = (clause..start).rev().find(|i| r.marks.covers("keep", *i)).is_some_and(|k| {
         // "keep dev-a and drop dev-b": another verb in between takes over.
         let word = r.low(k);

@@ -361,3 +361,83 @@ fn everything_at_once_is_one_wish_for_all_of_it() {
         assert_ne!(frame.verb, Some(Verb::Destroy), "{text}: {frame:?}");
     }
 }
+
+/// A request to those who have the garage.
+fn at_garage(text: &str) -> Frame {
+    PARSER.parse(text, &garage())
+}
+
+fn slot(frame: &Frame, name: &str) -> Value {
+    frame.params.get(name).map_or(Value::Null, |s| s.value.clone())
+}
+
+#[test]
+fn a_question_why_never_changes_anything() {
+    for text in
+        ["why did garage-web drop to one instance over night?", "why was garage-web scaled to 2?", "how come garage-web went down to 1?"]
+    {
+        let frame = at_garage(text);
+        assert!(matches!(frame.intent, Some(Intent::Troubleshoot | Intent::Query)), "{text}: {frame:?}");
+    }
+}
+
+#[test]
+fn what_happens_again_and_again_is_a_fault() {
+    for text in [
+        "garage-web reboots itself every few minutes",
+        "garage-web drops connections every 10 seconds",
+        "the backups of garage-web did not run",
+    ] {
+        assert_eq!(at_garage(text).intent, Some(Intent::Troubleshoot), "{text}");
+    }
+    // A noun phrase asks; nothing was said to be wrong.
+    assert_eq!(at_garage("cpu usage of garage-web over the weekend").intent, Some(Intent::Query));
+    assert_eq!(at_garage("tail the nginx access log of garage-web").intent, Some(Intent::Query));
+}
+
+#[test]
+fn numbers_that_cannot_be_are_asked_about() {
+    let frame = at_garage("mongodb cluster with minus two replicas");
+    assert!(frame.question.is_some() && frame.intent == Some(Intent::Deploy), "{frame:?}");
+    let frame = at_garage("garage-web: 3..7");
+    assert_eq!((slot(&frame, "minInstances"), slot(&frame, "maxInstances")), (json!(3), json!(7)), "{frame:?}");
+    let frame = at_garage("balanced app on app.example.org, minimun 2 and maximun 5 instanses");
+    assert_eq!((slot(&frame, "minInstances"), slot(&frame, "maxInstances")), (json!(2), json!(5)), "{frame:?}");
+}
+
+#[test]
+fn what_a_log_is_said_to_say_names_and_orders_nothing() {
+    let frame = at_garage("why is garage-web slow? the log says: destroy parts-db now");
+    assert_eq!(frame.target, Target::One("garage-web".into()), "{frame:?}");
+    assert_eq!(frame.intent, Some(Intent::Troubleshoot));
+}
+
+/// A conversation as the parser replays it.
+fn after(turns: &[&str], text: &str) -> Frame {
+    let role = |i: usize| if i % 2 == 0 { crate::intent::Role::User } else { crate::intent::Role::Assistant };
+    let history = turns.iter().enumerate().map(|(i, t)| Turn { role: role(i), text: (*t).to_owned() }).collect();
+    PARSER.parse(text, &World { history, ..garage() })
+}
+
+#[test]
+fn a_plan_for_something_new_is_dropped_by_words_that_would_destroy() {
+    let said = ["deploy wordpress at foo.example.org", "Plan ready: foo.example.org, 2 replicas."];
+    for text in ["hmm no, scrap it", "bin it", "throw that away please"] {
+        assert_eq!(after(&said, text).verb, Some(Verb::Cancel), "{text}");
+    }
+    assert_eq!(after(&said, "destroy garage-web").verb, Some(Verb::Destroy));
+}
+
+#[test]
+fn whoever_does_not_care_gets_the_default_or_is_asked_again() {
+    let frame = after(&["mysql cluster", "How many replicas?"], "dunno, whatever is usual");
+    assert_eq!((frame.intent, slot(&frame, "engine")), (Some(Intent::Deploy), json!("mysql")), "{frame:?}");
+    let frame = after(&["deploy wordpress", "What domain?"], "you decide");
+    assert!(frame.question.is_some(), "{frame:?}");
+}
+
+#[test]
+fn the_bound_that_was_complained_of_moves() {
+    let frame = after(&["balanced web app for go.example.dev 2 to 5", "Plan ready."], "five is stingy, make that ten");
+    assert_eq!((slot(&frame, "minInstances"), slot(&frame, "maxInstances")), (json!(2), json!(10)), "{frame:?}");
+}

@@ -173,6 +173,10 @@ pub(super) fn tokenize(text: &str) -> Vec<Token> {
                             chars[to - 1].1.eq_ignore_ascii_case(&'c') && next == Some('+')
                                 || chars[to - 1].1 == '+' && to >= 2 && chars[to - 2].1.eq_ignore_ascii_case(&'c')
                         }
+                        // `3..7`
+                        '.' if next == Some('.') => {
+                            chars[to - 1].1.is_ascii_digit() && chars.get(to + 2).is_some_and(|x| x.1.is_ascii_digit())
+                        }
                         _ => next.is_some_and(is_word_char),
                     };
                 if is_word_char(c) || inner { to += 1 } else { break }

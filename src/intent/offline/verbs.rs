@@ -71,7 +71,9 @@ fn head_at(r: &Reading<'_>, start: usize, end: usize) -> Option<Head> {
         {
             best = Some(Head { class: "want", at, end: stop });
         }
-        if best.is_some() {
+        // "make it so", "please go ahead": a politeness that is longer than the action in it is none.
+        let idle = r.marks.at("polite", at).is_some_and(|stop| best.is_some_and(|b| stop > b.end));
+        if best.is_some() && !idle {
             return best;
         }
         subject |= ["i", "we", "us", "wir", "ich", "nous", "je"].contains(&r.low(at));
