@@ -155,6 +155,7 @@ impl Connection {
         deadline: Instant,
     ) -> Result<Reply, Lost> {
         let mut params = CallToolRequestParams::new(tool.as_str().to_owned()).with_arguments(arguments.clone());
+        session.handler.begin_call();
         for _ in 0..MAX_ROUNDS {
             let as_task = session.calls_as_task(tool.as_str());
             let request = if as_task {

@@ -33,6 +33,9 @@ use crate::domain::{Properties, ServerName, text::clean};
 /// How many questions of one server may wait for the person; more are declined.
 const MAX_WAITING: usize = 4;
 
+/// How many questions of one call reach the person; a server that asks on is told no.
+const MAX_QUESTIONS: usize = 20;
+
 /// A question that a server has for the person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
@@ -132,6 +135,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     /// Questions before the person. A call does not time out while its server waits for them.
     pub(crate) asking: AtomicUsize,
+    /// How many questions came since the last call began.
+    asked: AtomicUsize,
     /// Which life of a connection this is; no two in this process are the same.
     pub(crate) life: u64,
     /// Counts changes of the list of tools.
@@ -148,6 +153,7 @@ impl Handler {
             notices: broadcast::channel(256).0,
             in_flight: AtomicUsize::new(0),
             asking: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
             one_question: Mutex::new(()),
         };
@@ -163,9 +169,18 @@ impl Handler {
         &self.shared
     }
 
+    /// Another call begins, and may ask again.
+    pub(super) fn begin_call(&self) {
+        self.shared.asked.store(0, Ordering::Release);
+    }
+
     async fn answer(&self, request: ElicitRequestParams) -> ElicitResult {
         let Some(ask) = &self.ask else { return ElicitResult::new(ElicitationAction::Decline) };
         if self.shared.in_flight.load(Ordering::Acquire) == 0 || self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
+            return ElicitResult::new(ElicitationAction::Decline);
+        }
+        if self.shared.asked.fetch_add(1, Ordering::AcqRel) >= MAX_QUESTIONS {
+            tracing::warn!(server = %self.server, "it asks without end; the person is not bothered any more");
             return ElicitResult::new(ElicitationAction::Decline);
         }
         let (message, wanted) = match request {
@@ -211,6 +226,9 @@ impl Handler {
         }
         if self.shared.asking.load(Ordering::Acquire) >= MAX_WAITING {
             return refused("too many questions wait already");
+        }
+        if self.shared.asked.fetch_add(1, Ordering::AcqRel) >= MAX_QUESTIONS {
+            return refused("too many questions were asked within one call");
         }
         let _waiting = Counted::new(&self.shared.asking);
         let _one = self.shared.one_question.lock().await;
@@ -315,5 +333,43 @@ impl<'a> Counted<'a> {
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    struct Yes(AtomicUsize);
+
+    #[async_trait]
+    impl Ask for Yes {
+        async fn ask(&self, _: Question) -> Answer {
+            self.0.fetch_add(1, Ordering::AcqRel);
+            Answer::Accept(Properties::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_asks_without_end_is_told_no() {
+        let person = Arc::new(Yes(AtomicUsize::new(0)));
+        let handler = Handler::new("fake".parse().unwrap(), Some(person.clone()), None, &[]);
+        let question = json!({"method": "elicitation/create", "params": {
+            "mode": "form", "message": "Really?", "requestedSchema": {"type": "object", "properties": {}}}});
+        let many: serde_json::Map<String, Value> = (0..100).map(|n| (format!("q{n}"), question.clone())).collect();
+        let ask = async || {
+            let required = InputRequiredResult::from_input_requests(serde_json::from_value(Value::Object(many.clone())).unwrap());
+            let _in_flight = Counted::new(&handler.shared.in_flight);
+            handler.provide(required).await.unwrap()
+        };
+        let answers = serde_json::to_value(ask().await).unwrap();
+        assert_eq!((answers.as_object().unwrap().len(), person.0.load(Ordering::Acquire)), (100, MAX_QUESTIONS));
+        ask().await;
+        assert_eq!(person.0.load(Ordering::Acquire), MAX_QUESTIONS, "another round of the same call asks nothing more");
+        handler.begin_call();
+        ask().await;
+        assert_eq!(person.0.load(Ordering::Acquire), 2 * MAX_QUESTIONS);
     }
 }

@@ -31,7 +31,7 @@ use crate::domain::{ServerName, text::clean_line};
 const MAX_REDIRECTS: usize = 5;
 
 /// How to reach a server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct HttpSpec {
     /// `https://host/mcp`.
     pub url: String,
@@ -41,6 +41,14 @@ pub struct HttpSpec {
     pub bearer: Option<SecretString>,
     /// How to be authorized, where no header and no bearer token does it.
     pub auth: Option<AuthSpec>,
+}
+
+// What stands behind the path of a URL is a key as often as not.
+impl std::fmt::Debug for HttpSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.headers.keys().collect::<Vec<_>>();
+        f.debug_struct("HttpSpec").field("url", &self.shown()).field("headers", &names).field("auth", &self.auth).finish_non_exhaustive()
+    }
 }
 
 impl HttpSpec {

@@ -22,6 +22,8 @@ use rmcp::{
 use serde_json::Value;
 use sse_stream::Sse;
 
+use super::wire::MAX_LINE;
+
 type Headers = HashMap<HeaderName, HeaderValue>;
 type Posted = Result<StreamableHttpPostResponse, StreamableHttpError<reqwest::Error>>;
 type Streamed = Result<BoxStream<'static, Result<Sse, SseError>>, StreamableHttpError<reqwest::Error>>;
@@ -120,6 +122,14 @@ fn wanted(message: &ClientJsonRpcMessage) -> Option<&RequestId> {
     }
 }
 
+/// The words of the HTTP client name the whole address, in which people put keys; what is shown or logged must not.
+fn without_url(error: StreamableHttpError<reqwest::Error>) -> StreamableHttpError<reqwest::Error> {
+    match error {
+        StreamableHttpError::Client(error) => StreamableHttpError::Client(error.without_url()),
+        other => other,
+    }
+}
+
 impl StreamableHttpClient for RawClient {
     type Error = reqwest::Error;
 
@@ -144,7 +154,8 @@ impl StreamableHttpClient for RawClient {
         limits: StreamableHttpResponseLimits,
     ) -> Posted {
         let Some(id) = wanted(&message) else {
-            return self.plain.post_message_with_response_limits(uri, message, session, token, headers, limits).await;
+            let posted = self.plain.post_message_with_response_limits(uri, message, session, token, headers, limits).await;
+            return posted.map_err(without_url);
         };
         self.raw.expect(id);
         if !self.streams.load(Ordering::Relaxed) {
@@ -153,8 +164,8 @@ impl StreamableHttpClient for RawClient {
                 return Ok(answer);
             }
         }
-        let posted = self.plain.post_message_with_response_limits(uri, message, session, token, headers, limits).await?;
-        Ok(match posted {
+        let posted = self.plain.post_message_with_response_limits(uri, message, session, token, headers, limits).await;
+        Ok(match posted.map_err(without_url)? {
             StreamableHttpPostResponse::Sse(stream, session) => {
                 let raw = self.raw.clone();
                 let seen = stream.inspect(move |event| {
@@ -176,7 +187,7 @@ impl StreamableHttpClient for RawClient {
         token: Option<String>,
         headers: Headers,
     ) -> Result<(), StreamableHttpError<reqwest::Error>> {
-        self.plain.delete_session(uri, session, token, headers).await
+        self.plain.delete_session(uri, session, token, headers).await.map_err(without_url)
     }
 
     async fn get_stream(
@@ -187,7 +198,7 @@ impl StreamableHttpClient for RawClient {
         token: Option<String>,
         headers: Headers,
     ) -> Streamed {
-        self.plain.get_stream(uri, session, last, token, headers).await
+        self.get_stream_with_max_sse_event_size(uri, session, last, token, headers, MAX_LINE).await
     }
 
     async fn get_stream_with_max_sse_event_size(
@@ -199,6 +210,38 @@ impl StreamableHttpClient for RawClient {
         headers: Headers,
         most: usize,
     ) -> Streamed {
-        self.plain.get_stream_with_max_sse_event_size(uri, session, last, token, headers, most).await
+        self.plain.get_stream_with_max_sse_event_size(uri, session, last, token, headers, most).await.map_err(without_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+    use super::*;
+    use crate::mcp::http::client;
+
+    #[tokio::test]
+    async fn no_error_names_the_address_with_its_keys() {
+        let mock = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(404)).mount(&mock).await;
+        let raw = RawClient::new(client(reqwest::redirect::Policy::none()).unwrap(), Arc::default());
+        let message = |method: &str| -> ClientJsonRpcMessage {
+            serde_json::from_value(serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method})).unwrap()
+        };
+        for base in [mock.uri(), "http://127.0.0.1:1".to_owned()] {
+            let uri: Arc<str> = format!("{base}/mcp?key=canary").into();
+            let session: Arc<str> = "s".into();
+            let errors = [
+                raw.get_stream(uri.clone(), None, None, None, Headers::new()).await.err(),
+                raw.delete_session(uri.clone(), session.clone(), None, Headers::new()).await.err(),
+                raw.post_message(uri.clone(), message("ping"), None, None, Headers::new()).await.err(),
+                raw.post_message(uri.clone(), message("tools/list"), None, None, Headers::new()).await.err(),
+            ];
+            for error in errors {
+                let error = error.unwrap();
+                assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
+            }
+        }
     }
 }

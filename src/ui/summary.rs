@@ -60,6 +60,8 @@ fn head(summary: &RunSummary) -> Vec<Line> {
     let mut parts = vec![word.add(Tone::Bold, &text), Line::of(Tone::Dim, &duration(s.elapsed_ms))];
     match s.snapshot {
         Some(n) => parts.push(Line::of(Tone::Dim, &format!("snapshot {n}"))),
+        // What was put back on a server is again as it was recorded.
+        None if !s.done.is_empty() => parts.push(Line::of(Tone::Dim, "record unchanged")),
         None => parts.push(Line::of(Tone::Dim, "nothing was changed")),
     }
     if !s.unhealthy.is_empty() {
@@ -93,4 +95,21 @@ fn group(name: &str, tone: Tone, all: &[Ended], words: Words, style: &Style, pag
 /// A guest's words, between quotation marks.
 pub(super) fn quote(words: &str) -> Line {
     Line::of(Tone::Plain, &format!("\"{}\"", words.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Action;
+
+    #[test]
+    fn a_repair_that_leaves_the_record_as_it_was_has_changed_something() {
+        let mut summary = RunSummary { deployment: "blog".to_owned(), ..RunSummary::default() };
+        let first = |s: &RunSummary| render(s, &Style { color: false, width: 120 }).lines().next().unwrap_or_default().to_owned();
+        assert!(first(&summary).ends_with("nothing was changed"), "{}", first(&summary));
+        summary.done.push(Ended { address: "docker:network:blog".parse().unwrap(), action: Action::Update, reason: None });
+        assert!(first(&summary).ends_with("record unchanged"), "{}", first(&summary));
+        summary.snapshot = Some(4);
+        assert!(first(&summary).ends_with("snapshot 4"), "{}", first(&summary));
+    }
 }

@@ -21,6 +21,8 @@ pub struct World {
     pub authorization_endpoint: Option<String>,
     pub no_registration: bool,
     pub deny: bool,
+    /// What a call of `write-more` is told to need.
+    pub wants: String,
     /// Seconds until a token is no longer good.
     pub lifetime: Option<u64>,
     pub challenge: Option<(String, String, String)>,
@@ -86,6 +88,10 @@ impl World {
         let result = match (message["method"].as_str(), message["params"]["name"].as_str()) {
             (Some("initialize"), _) => {
                 json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "h", "version": "1"}})
+            }
+            (Some("tools/call"), Some("write-more")) => {
+                let header = format!("Bearer error=\"insufficient_scope\", scope=\"{}\", {metadata}", self.wants);
+                return ResponseTemplate::new(403).insert_header("www-authenticate", header);
             }
             (Some("tools/call"), Some("write")) if !scopes.contains("write") => {
                 let header = format!("Bearer error=\"insufficient_scope\", scope=\"write\", {metadata}");

@@ -29,6 +29,27 @@ fn connection(auth: &AuthSpec) -> Arc<Connection> {
     )
 }
 
+/// A server that wants a login, at which nobody has logged in yet.
+struct Closed {
+    both: Both,
+    auth: AuthSpec,
+    c: Arc<Connection>,
+    folder: tempfile::TempDir,
+    _mock: MockServer,
+}
+
+impl Closed {
+    async fn new(lie: impl FnOnce(&mut World)) -> Self {
+        let (both, _mock) = Both::start().await;
+        lie(&mut both.world());
+        let folder = tempfile::tempdir().unwrap();
+        let auth = spec(folder.path(), &both.url(), &Redactor::default());
+        let c = connection(&auth);
+        c.connect().await.unwrap_err();
+        Self { both, auth, c, folder, _mock }
+    }
+}
+
 async fn log_in(c: &Connection, auth: &AuthSpec) -> Result<Vec<String>, Trouble> {
     let login = Login::begin(auth, c.challenge().as_ref(), &[]).await.map_err(|e| e.what)?;
     let page = login.asked().url.clone();
@@ -83,27 +104,23 @@ async fn a_login_is_asked_for_kept_refreshed_and_forgotten() {
 
 #[tokio::test]
 async fn more_rights_are_asked_for_by_the_person_and_the_call_is_not_replayed() {
-    let (both, _mock) = Both::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let auth = spec(folder.path(), &both.url(), &Redactor::default());
-    let c = connection(&auth);
-    c.connect().await.unwrap_err();
-    log_in(&c, &auth).await.unwrap();
-    let e = call(&c, "write").await.unwrap_err();
+    let Closed { both, auth, c, .. } = &Closed::new(|_| ()).await;
+    log_in(c, auth).await.unwrap();
+    let e = call(c, "write").await.unwrap_err();
     let CallError::NotSent { reason, .. } = &e else { panic!("{e:?}") };
     assert_eq!(reason, "the server wants more rights (write); run `swell servers login far`");
     let writes = both.world().seen.iter().filter(|s| s.starts_with("POST /mcp") && s.contains("\"name\":\"write\"")).count();
     assert_eq!(writes, 1);
 
     // Another process logs in: it knows from the file what was wanted, and nothing of the challenge.
-    let fresh = connection(&auth);
-    assert_eq!(log_in(&fresh, &auth).await, Ok(vec!["read".to_owned(), "write".to_owned()]));
-    assert_eq!(call(&c, "write").await.unwrap(), "done");
+    let fresh = connection(auth);
+    assert_eq!(log_in(&fresh, auth).await, Ok(vec!["read".to_owned(), "write".to_owned()]));
+    assert_eq!(call(c, "write").await.unwrap(), "done");
 
     // A server that asks for what was granted is not logged in at again and again.
     both.world().tokens.clear();
     let again = Challenge { header: "Bearer".into(), scopes: vec!["write".into()], insufficient: true };
-    let e = Login::begin(&auth, Some(&again), &[]).await.map(|_| ()).unwrap_err();
+    let e = Login::begin(auth, Some(&again), &[]).await.map(|_| ()).unwrap_err();
     assert_eq!(e.what, Trouble::Again("write".into()));
 }
 
@@ -117,13 +134,8 @@ async fn an_authorization_server_that_lies_gets_nothing() {
         ("registration", |w| w.no_registration = true),
     ];
     for (name, lie) in lies {
-        let (both, _mock) = Both::start().await;
-        lie(&mut both.world());
-        let folder = tempfile::tempdir().unwrap();
-        let auth = spec(folder.path(), &both.url(), &Redactor::default());
-        let c = connection(&auth);
-        c.connect().await.unwrap_err();
-        let e = log_in(&c, &auth).await.unwrap_err();
+        let Closed { both, auth, c, .. } = &Closed::new(lie).await;
+        let e = log_in(c, auth).await.unwrap_err();
         let expected = match name {
             "page" => matches!(e, Trouble::Insecure(_)),
             "registration" => matches!(e, Trouble::Registration(_)),
@@ -139,19 +151,14 @@ async fn an_authorization_server_that_lies_gets_nothing() {
 
 #[tokio::test]
 async fn an_answer_of_another_server_or_to_another_question_is_no_answer() {
-    let (both, _mock) = Both::start().await;
-    both.world().iss = Some("https://elsewhere.example".into());
-    let folder = tempfile::tempdir().unwrap();
-    let auth = spec(folder.path(), &both.url(), &Redactor::default());
-    let c = connection(&auth);
-    c.connect().await.unwrap_err();
-    let e = log_in(&c, &auth).await.unwrap_err();
+    let Closed { both, auth, c, .. } = &Closed::new(|w| w.iss = Some("https://elsewhere.example".into())).await;
+    let e = log_in(c, auth).await.unwrap_err();
     assert!(matches!(&e, Trouble::Issuer { received, .. } if received == "https://elsewhere.example"), "{e:?}");
     assert_eq!(both.count("POST /token"), 0, "the code goes nowhere");
 
     // A stranger knocks with a state of their own; the person comes after them.
     both.world().iss = None;
-    let login = Login::begin(&auth, c.challenge().as_ref(), &[]).await.unwrap();
+    let login = Login::begin(auth, c.challenge().as_ref(), &[]).await.unwrap();
     let page = reqwest::Url::parse(&login.asked().url).unwrap();
     let redirect = page.query_pairs().find(|(n, _)| n == "redirect_uri").unwrap().1.into_owned();
     let (granted, ()) = tokio::join!(login.finish(Duration::from_secs(10)), async {
@@ -162,25 +169,21 @@ async fn an_answer_of_another_server_or_to_another_question_is_no_answer() {
     assert!(both.count("POST /token grant_type=authorization_code&code=stolen") == 0);
 
     both.world().deny = true;
-    assert_eq!(log_in(&c, &auth).await, Err(Trouble::Denied("access_denied".into())));
-    let login = Login::begin(&auth, None, &[]).await.unwrap();
+    assert_eq!(log_in(c, auth).await, Err(Trouble::Denied("access_denied".into())));
+    let login = Login::begin(auth, None, &[]).await.unwrap();
     assert!(matches!(login.finish(Duration::from_millis(50)).await.unwrap_err().what, Trouble::Timeout(_)));
 }
 
 #[tokio::test]
 async fn a_file_that_others_can_read_is_not_used_and_a_redirect_gets_no_token() {
-    let (both, _mock) = Both::start().await;
-    let folder = tempfile::tempdir().unwrap();
-    let auth = spec(folder.path(), &both.url(), &Redactor::default());
-    let c = connection(&auth);
-    c.connect().await.unwrap_err();
-    log_in(&c, &auth).await.unwrap();
+    let Closed { auth, c, folder, .. } = &Closed::new(|_| ()).await;
+    log_in(c, auth).await.unwrap();
     let kept = std::fs::read_to_string(auth.tokens.path()).unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(auth.tokens.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
-        let e = connection(&auth).connect().await.unwrap_err();
+        let e = connection(auth).connect().await.unwrap_err();
         assert!(e.to_string().contains("can be read by others"), "{e}");
         std::fs::set_permissions(auth.tokens.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
@@ -225,4 +228,45 @@ async fn a_machine_logs_in_by_itself_and_again_when_its_token_has_ended() {
     let _ = nameless.tokens.forget();
     let e = connection(&nameless).connect().await.unwrap_err();
     assert!(e.to_string().contains("no `client_id`"), "{e}");
+}
+
+/// Whoever renews the tokens is not undone by somebody who remembers something else in the same file.
+#[tokio::test]
+async fn nothing_is_written_while_another_process_renews_the_tokens() {
+    let Closed { auth, c, both, .. } = &Closed::new(|_| ()).await;
+    log_in(c, auth).await.unwrap();
+    let lock = auth.tokens.path().with_extension("lock");
+    let other = std::fs::OpenOptions::new().write(true).open(&lock).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&lock).unwrap().permissions().mode() & 0o777, 0o600, "nobody else can hold it");
+    }
+    other.lock().unwrap();
+    let before = std::fs::read(auth.tokens.path()).unwrap();
+    call(c, "write").await.unwrap_err();
+    assert_eq!(std::fs::read(auth.tokens.path()).unwrap(), before);
+    // A login waits for it.
+    let login = Login::begin(auth, c.challenge().as_ref(), &[]).await.unwrap();
+    let page = login.asked().url.clone();
+    let mut finishing = tokio::spawn(login.finish(Duration::from_secs(10)));
+    browse(&page).await;
+    let until = std::time::Instant::now() + Duration::from_secs(10);
+    while both.count("POST /token grant_type=authorization_code") < 2 && std::time::Instant::now() < until {
+        tokio::task::yield_now().await;
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut finishing).await.is_err());
+    assert_eq!(std::fs::read(auth.tokens.path()).unwrap(), before);
+    drop(other);
+    let mut granted = finishing.await.unwrap().unwrap();
+    granted.sort();
+    assert_eq!(granted, ["read", "write"]);
+    // A server that asks for something new each time is remembered only so far.
+    for n in 0..9 {
+        let scopes: Vec<String> = (0..20).map(|m| format!("scope-{n}-{m}")).collect();
+        both.world().wants = scopes.join(" ");
+        call(c, "write-more").await.unwrap_err();
+    }
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(auth.tokens.path()).unwrap()).unwrap();
+    assert_eq!(kept["wanted"].as_array().unwrap().len(), 50);
 }

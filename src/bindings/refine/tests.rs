@@ -161,7 +161,7 @@ async fn what_the_tools_speak_against_is_not_taken() {
         (with("/read", Value::Null), "no tool is named that reads back"),
         (with("/update", usage("recall", &[id()])), ""),
     ] {
-        let asked = asked(unusual(), &[&types(&[said.clone()]), &types(&[said])]).await;
+        let asked = asked(unusual(), &[&types(std::slice::from_ref(&said)), &types(std::slice::from_ref(&said))]).await;
         if why.is_empty() {
             // An update that changes nothing of what create sets is none, and is said to be none.
             assert!(asked.text().contains("no update: `recall` changes nothing that create sets"), "{}", asked.text());
@@ -214,7 +214,7 @@ async fn rules_stay_where_the_model_is_wrong() {
         "name": "box", "why": "x", "list": null, "update": null, "create": usage("create_box", &[carries("name", "name", None)]),
         "read": usage("delete_box", &[carries("name", "name", None)]), "delete": null,
     });
-    let draft = asked(tools.clone(), &[&types(&[wrong.clone()]), &types(&[wrong])]).await.draft.unwrap();
+    let draft = asked(tools.clone(), &[&types(std::slice::from_ref(&wrong)), &types(std::slice::from_ref(&wrong))]).await.draft.unwrap();
     let (_, doubts) = draft.types.iter().find(|(n, _)| n == "box").unwrap();
     assert!(doubts.iter().any(|d| d.contains("the model `m`") && d.contains("`delete_box` is no read")), "{doubts:?}");
     assert!(

@@ -3,6 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -13,6 +14,9 @@ const MAX_HEAD: usize = 16 << 10;
 
 /// How long one visitor may take to say what it wants.
 const VISIT: Duration = Duration::from_secs(5);
+
+/// How many visitors are heard at the same time.
+const VISITORS: usize = 16;
 
 const PATH: &str = "/callback";
 
@@ -43,23 +47,30 @@ impl Callback {
         format!("http://127.0.0.1:{}{PATH}", self.port)
     }
 
-    /// Waits for the answer with this state. Visitors with another one are turned away: they may be anybody.
+    /// Waits for the answer with this state. Visitors with another one are turned away: they may be anybody. One that says nothing (a
+    /// browser opens connections before it needs them) keeps nobody waiting.
     pub(super) async fn wait(&self, state: &str) -> std::io::Result<Returned> {
+        let mut visits = FuturesUnordered::new();
         loop {
-            let (mut stream, _) = self.listener.accept().await?;
-            let Ok(Some(head)) = tokio::time::timeout(VISIT, head(&mut stream)).await else { continue };
-            let returned = target(&head).and_then(|query| returned(query, state));
-            let (status, text) = match &returned {
-                Some(Returned::Code { .. }) => ("200 OK", "Done. You can close this page and go back to Swell."),
-                Some(Returned::Error { .. }) => ("200 OK", "Nothing was authorized. You can close this page and go back to Swell."),
-                None => ("404 Not Found", "This is not an answer that Swell waits for."),
-            };
-            let _ = tokio::time::timeout(VISIT, answer(&mut stream, status, text)).await;
-            if let Some(returned) = returned {
-                return Ok(returned);
+            tokio::select! {
+                accepted = self.listener.accept(), if visits.len() < VISITORS => visits.push(visit(accepted?.0, state)),
+                Some(returned) = visits.next() => if let Some(returned) = returned { return Ok(returned) },
             }
         }
     }
+}
+
+/// Hears one visitor out and answers.
+async fn visit(mut stream: TcpStream, state: &str) -> Option<Returned> {
+    let head = tokio::time::timeout(VISIT, head(&mut stream)).await.ok()??;
+    let returned = target(&head).and_then(|query| returned(query, state));
+    let (status, text) = match &returned {
+        Some(Returned::Code { .. }) => ("200 OK", "Done. You can close this page and go back to Swell."),
+        Some(Returned::Error { .. }) => ("200 OK", "Nothing was authorized. You can close this page and go back to Swell."),
+        None => ("404 Not Found", "This is not an answer that Swell waits for."),
+    };
+    let _ = tokio::time::timeout(VISIT, answer(&mut stream, status, text)).await;
+    returned
 }
 
 async fn head(stream: &mut TcpStream) -> Option<String> {
@@ -133,5 +144,27 @@ mod tests {
         ] {
             assert_eq!(target(head).and_then(|query| returned(query, "s")), expected, "{head}");
         }
+    }
+
+    #[tokio::test]
+    async fn visitors_that_say_nothing_keep_nobody_waiting_and_only_this_machine_can_come() {
+        let callback = Callback::bind(None).await.unwrap();
+        assert!(callback.listener.local_addr().unwrap().ip().is_loopback());
+        let at = ("127.0.0.1", callback.port);
+        let mut silent = Vec::new();
+        for _ in 0..VISITORS - 1 {
+            silent.push(TcpStream::connect(at).await.unwrap());
+        }
+        let person = async {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(b"GET /callback?code=c&state=s HTTP/1.1\r\n\r\n").await.unwrap();
+            let mut page = String::new();
+            stream.read_to_string(&mut page).await.unwrap();
+            page
+        };
+        let both = async { tokio::join!(callback.wait("s"), person) };
+        let (returned, page) = tokio::time::timeout(VISIT - Duration::from_secs(1), both).await.expect("nobody waits for the silent ones");
+        assert_eq!(returned.unwrap(), Returned::Code { code: "c".into(), issuer: None });
+        assert!(page.starts_with("HTTP/1.1 200") && !page.contains("code=c"), "{page}");
     }
 }

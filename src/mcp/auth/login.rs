@@ -128,7 +128,7 @@ impl Login {
             credentials,
             wanted: Vec::new(),
         };
-        self.spec.tokens.write(&kept).map_err(|e| Trouble::Store(format!("{}: {e}", self.spec.tokens.path().display())))?;
+        self.spec.tokens.replace(&kept).await?;
         Ok(granted)
     }
 }

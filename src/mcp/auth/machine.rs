@@ -54,6 +54,6 @@ impl AuthSpec {
             credentials,
             wanted: Vec::new(),
         };
-        self.tokens.write(&kept).map_err(|e| Trouble::Store(format!("{}: {e}", self.tokens.path().display())))
+        self.tokens.replace(&kept).await
     }
 }

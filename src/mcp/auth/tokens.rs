@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -11,8 +12,17 @@ use rmcp::transport::auth::{AuthError, AuthorizationMetadata, CredentialRefreshG
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
+use super::Trouble;
 use crate::{domain::ServerName, secret::Redactor};
+
+/// The most scopes that are remembered for a login: a server can ask for new ones each time.
+const MOST_WANTED: usize = 50;
+
+/// How long another process may be at the same file: longer than a request for tokens takes.
+const PATIENCE: Duration = Duration::from_secs(45);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is kept of a login.
 #[derive(Clone, Serialize, Deserialize)]
@@ -80,10 +90,16 @@ impl Tokens {
         }
     }
 
-    /// Remembers which scopes the server wants, for the next login.
+    /// Remembers which scopes the server wants, for the next login. Not while somebody is renewing the tokens: what was read before that
+    /// would put the old ones back. The server will say it again.
     pub(in crate::mcp) fn want(&self, scopes: &[String]) {
+        if !self.path.exists() {
+            return;
+        }
+        let Ok(Some(_lock)) = self.try_lock() else { return };
         let Ok(Some(mut kept)) = self.read() else { return };
-        let fresh: Vec<String> = scopes.iter().filter(|s| !kept.wanted.contains(s)).cloned().collect();
+        let room = MOST_WANTED.saturating_sub(kept.wanted.len());
+        let fresh: Vec<String> = scopes.iter().filter(|s| !kept.wanted.contains(s)).take(room).cloned().collect();
         if !fresh.is_empty() {
             kept.wanted.extend(fresh);
             if let Err(error) = self.write(&kept) {
@@ -117,16 +133,57 @@ impl Tokens {
         Ok(Some(kept))
     }
 
-    pub(super) fn write(&self, kept: &Kept) -> io::Result<()> {
+    fn write(&self, kept: &Kept) -> io::Result<()> {
         self.teach(kept);
-        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
-        fs::create_dir_all(folder)?;
+        let folder = self.folder()?;
         // A temporary file is 0600 from its first moment, and a crash leaves the old one whole.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec_pretty(kept)?)?;
         file.as_file().sync_all()?;
         file.persist(&self.path).map_err(|e| e.error)?;
         Ok(())
+    }
+
+    /// Keeps a new login, after whoever is renewing the old one.
+    pub(super) async fn replace(&self, kept: &Kept) -> Result<(), Trouble> {
+        let fail = |e: io::Error| Trouble::Store(format!("{}: {e}", self.path.display()));
+        let _lock = self.lock().await.map_err(fail)?;
+        self.write(kept).map_err(fail)
+    }
+
+    /// The folder, made for its owner only if it is not there.
+    fn folder(&self) -> io::Result<&Path> {
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.recursive(true).create(folder).map(|()| folder)
+    }
+
+    /// The right to change the file, if nobody has it now. Nobody else can open what it is held on, and so nobody else can hold it.
+    fn try_lock(&self) -> io::Result<Option<fs::File>> {
+        self.folder()?;
+        let mut options = fs::OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.create(true).truncate(false).write(true).open(self.path.with_extension("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(e)) => Err(e),
+        }
+    }
+
+    /// The right to change the file; waits for whoever has it.
+    pub(super) async fn lock(&self) -> io::Result<fs::File> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.try_lock()? {
+                Some(lock) => return Ok(lock),
+                None if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                None => return Err(io::Error::other("another process has been at the same login for too long")),
+            }
+        }
     }
 
     /// Whatever is written from now on shows no token.
@@ -160,13 +217,7 @@ impl CredentialStore for Tokens {
 
     /// Two processes do not spend the same refresh token: the second waits and finds the fresh one.
     async fn acquire_refresh_guard(&self) -> Result<Option<CredentialRefreshGuard>, AuthError> {
-        let path = self.path.with_extension("lock");
-        let lock = move || -> io::Result<fs::File> {
-            let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        let locked = tokio::task::spawn_blocking(lock).await.map_err(io::Error::other).and_then(|r| r);
-        locked.map(|file| Some(CredentialRefreshGuard::new(file))).map_err(|e| AuthError::CredentialStoreError(e.to_string()))
+        let locked = self.lock().await.map_err(|e| AuthError::CredentialStoreError(e.to_string()))?;
+        Ok(Some(CredentialRefreshGuard::new(locked)))
     }
 }

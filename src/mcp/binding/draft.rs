@@ -105,7 +105,8 @@ impl<'a> Drafting<'a> {
         let (groups, mut left_out) = group::groups(&offers);
         let mut types = Vec::new();
         for group in &groups {
-            match sketch::sketch(group) {
+            // One that cannot be written down takes nothing from the others.
+            match sketch::sketch(group).and_then(|s| proposal::good(subject.tools, s)) {
                 Ok(sketch) => types.push(sketch),
                 Err(reason) => left_out.push(LeftOut { tool: group.create.tool.name.to_string(), reason }),
             }
@@ -126,7 +127,7 @@ impl<'a> Drafting<'a> {
 
     /// Holds against the tools what somebody says about them.
     pub fn judge(&self, proposal: &Proposal, by: &str) -> Judged {
-        proposal::judge(self, proposal, by)
+        proposal::judge(self.tools(), proposal, by)
     }
 
     /// The file, with what others said in the place of what rules say about the same.

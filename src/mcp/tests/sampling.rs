@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::{
     ConnectOptions, Effect,
+    handler::{Counted, Handler},
     sampling::{Allowance, NoSample, Sample, SampleRequest, Sampled},
     testing::{Do, Fake, none, toolname, within},
 };
@@ -142,4 +143,26 @@ async fn a_server_may_ask_so_often_and_no_more() {
         assert_eq!(spent, n > 20, "{n}: {answer}");
     }
     assert_eq!(model.asked.lock().unwrap().len(), 20);
+}
+
+/// A server of the newer era asks within its answer to a call, and the call goes on with what is said.
+#[tokio::test]
+async fn a_request_within_an_answer_is_treated_alike() {
+    let asks = || {
+        serde_json::from_value(
+            json!({"resultType": "input_required", "inputRequests": {"a": {"method": "sampling/createMessage", "params": hello()}}}),
+        )
+        .unwrap()
+    };
+    let handler = |sampling| Handler::new("fake".parse().unwrap(), None, sampling, &[]);
+    let allowed = |says| handler(allowed(&someone(says)).sampling);
+    let good = allowed(Ok("good day"));
+    assert!(good.provide(asks()).await.is_none(), "nothing was asked of it");
+    let _call = Counted::new(&good.shared().in_flight);
+    let answers = serde_json::to_value(good.provide(asks()).await.unwrap()).unwrap();
+    assert_eq!(answers["a"]["content"], json!({"type": "text", "text": "good day"}), "{answers}");
+    for no in [handler(None), allowed(Err(NoSample::Declined))] {
+        let _call = Counted::new(&no.shared().in_flight);
+        assert!(no.provide(asks()).await.is_none(), "the call is refused");
+    }
 }

@@ -137,6 +137,16 @@ impl Known<'_> {
     }
 }
 
+/// Whether a value means nothing but itself in a binding: a server's own words must not become an expression there.
+pub fn means_itself(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains("{{") && !text.contains("{%"),
+        Value::Array(items) => items.iter().all(means_itself),
+        Value::Object(map) => map.iter().all(|(k, v)| !k.starts_with('$') && means_itself(v)),
+        _ => true,
+    }
+}
+
 /// A value that an argument may well take: the first that its schema or its description names.
 fn constant(argument: &Argument) -> Option<Value> {
     let schema = &argument.schema;
@@ -146,7 +156,7 @@ fn constant(argument: &Argument) -> Option<Value> {
         let quoted = regex::Regex::new(r"['`\x22]([A-Za-z][A-Za-z0-9_-]{1,30})['`\x22]").ok()?.captures(words)?;
         (schema["type"] == "string").then(|| json!(&quoted[1]))
     };
-    first.or_else(|| Some(schema["default"].clone()).filter(|d| !d.is_null())).or_else(said)
+    first.or_else(|| Some(schema["default"].clone()).filter(|d| !d.is_null())).or_else(said).filter(means_itself)
 }
 
 /// One part of the id, as an expression over `id` (and `name`).
@@ -175,8 +185,9 @@ pub fn made_names(argument: &str, noun: &[String]) -> Vec<String> {
     if let Some(last) = words.last() {
         let mut camel = words[0].clone();
         for word in &words[1..] {
-            camel.extend(word.chars().next().map(|c| c.to_ascii_uppercase()));
-            camel.push_str(&word[1..]);
+            let mut letters = word.chars();
+            camel.extend(letters.next().map(|c| c.to_ascii_uppercase()));
+            camel.push_str(letters.as_str());
         }
         all.extend([camel, words.join("_"), last.clone()]);
         if last != "id" {
@@ -210,6 +221,21 @@ mod tests {
             Part::Made(m) => access("result", m),
         });
         assert_eq!(id, "{{ properties.repo }}|{{ name }}|{{ result.uuid }}");
+    }
+
+    #[test]
+    fn names_of_every_script_are_taken_apart() {
+        assert!(made_names("projekt_über_id", &["größe".to_owned()]).contains(&"projektüberId".to_owned()));
+    }
+
+    #[test]
+    fn a_value_that_would_be_an_expression_is_none() {
+        let argument = |schema: Value| Argument { name: "mode".into(), schema, required: true };
+        for hostile in [json!("{{ range(9) }}"), json!({"$yaml": 1}), json!([{"a": "{% if x %}"}])] {
+            assert_eq!(constant(&argument(json!({"enum": [hostile]}))), None);
+            assert_eq!(constant(&argument(json!({"default": hostile}))), None);
+        }
+        assert_eq!(constant(&argument(json!({"enum": ["a"]}))), Some(json!("a")));
     }
 
     #[test]

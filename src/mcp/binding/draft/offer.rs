@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     arguments::{Argument, Arguments, Purpose, arguments, of_one},
-    keys::Part,
+    keys::{Part, means_itself},
     words::{Class, Reading, read, split},
 };
 use crate::mcp::tools::Tool;
@@ -148,7 +148,8 @@ fn by_field<'t>(tool: &'t Tool, words: &[String], deprecated: bool) -> Vec<Offer
     let all = arguments(tool, &[]);
     let field = all.iter().find(|a| a.required && VERB_FIELDS.contains(&a.name.as_str()) && a.schema["enum"].is_array());
     let Some(field) = field else { return Vec::new() };
-    let values: Vec<&str> = field.schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let values: Vec<&str> =
+        field.schema["enum"].as_array().into_iter().flatten().filter(|v| means_itself(v)).filter_map(Value::as_str).collect();
     let known = |v: &&&str| {
         let class = read(&split(v)).verb.map(|(c, _)| c);
         class.is_some_and(|c| c != Class::Other)

@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Drafting,
     answer::at,
     arguments::{Argument, arguments, of_one},
     group::Group,
@@ -176,10 +175,10 @@ impl Judged {
 }
 
 /// Holds a proposal against the tools. `by` is who made it.
-pub(super) fn judge(drafting: &Drafting, proposal: &Proposal, by: &str) -> Judged {
+pub(super) fn judge(tools: &[Tool], proposal: &Proposal, by: &str) -> Judged {
     let mut judged = Judged::default();
     for proposed in &proposal.types {
-        let made = group(drafting.tools(), proposed, by).and_then(|group| sketch(&group)).and_then(|s| good(drafting, s));
+        let made = group(tools, proposed, by).and_then(|group| sketch(&group)).and_then(|s| good(tools, s));
         let made = made.and_then(|s| match judged.accepted.iter().any(|a| a.name == s.name) {
             true => Err("another type has this name already".to_owned()),
             false => Ok(s),
@@ -196,15 +195,15 @@ pub(super) fn judge(drafting: &Drafting, proposal: &Proposal, by: &str) -> Judge
     judged
 }
 
-/// A type must give a good file, like any binding.
-fn good(drafting: &Drafting, sketch: Sketch) -> Result<Sketch, String> {
+/// A type must give a good file, like any binding, and call only what there is.
+pub(super) fn good(tools: &[Tool], sketch: Sketch) -> Result<Sketch, String> {
     let frame = render::Frame { name: "x", server: "x", tools: 0, identity: None, left_out: &[], by: None };
     let text = render::render(&frame, std::slice::from_ref(&sketch));
     let wrong = |detail: &str| format!("it gives no good binding: {detail}");
     let binding =
         crate::mcp::binding::parse::parse("x", "x.yaml", &text).map_err(|p| wrong(p.first().map_or("", |d| d.detail.as_str())))?;
     for call in binding.calls() {
-        let tool = drafting.tools().iter().find(|t| t.name == call.tool).ok_or_else(|| format!("there is no tool `{}`", call.tool))?;
+        let tool = tools.iter().find(|t| t.name == call.tool).ok_or_else(|| format!("there is no tool `{}`", call.tool))?;
         let super::super::Shape::Map(members) = &call.arguments else { continue };
         members.iter().try_for_each(|(argument, _)| crate::mcp::binding::perform::known_argument(tool, argument))?;
         let given = |wanted: &str| members.iter().any(|(m, _)| m == wanted);
@@ -252,7 +251,7 @@ fn noun(name: &str) -> Result<(Vec<String>, usize), String> {
             && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
     let segments: Vec<&str> = name.split(':').collect();
-    if segments.len() > 2 || name.len() > 60 || !segments.iter().all(|s| plain(s)) || ResourceType::new(name).is_err() {
+    if segments.len() > 2 || name.len() > 60 || !segments.iter().all(plain) || ResourceType::new(name).is_err() {
         return Err("a type's name has lower-case letters, digits and `_`, and at most one `:`".to_owned());
     }
     let family = if segments.len() > 1 { words(segments[0]) } else { Vec::new() };

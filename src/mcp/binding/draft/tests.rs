@@ -215,3 +215,19 @@ fn one_that_lies_in_a_member_of_the_answer_is_read_there() {
         made.text
     );
 }
+
+/// A type that cannot be written down is left out with the reason, and the others are drafted.
+#[test]
+fn one_that_gives_no_binding_takes_nothing_from_the_others() {
+    let tool = |name: &str, more: Value| {
+        let mut schema = json!({"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]});
+        schema["properties"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Tool::parse(json!({"name": name, "inputSchema": schema})).unwrap()
+    };
+    let odd = json!({"$each": {"type": "string"}, "über_id": {"type": "string"}});
+    let tools = [tool("create_box", json!({})), tool("get_box", json!({})), tool("create_lid", odd), tool("get_lid", json!({}))];
+    let made = draft(&Subject { name: "x", server: "x", tools: &tools }).unwrap();
+    checked("x", "x.yaml", &made).unwrap_or_else(|p| panic!("{p:#?}\n{}", made.text));
+    assert_eq!(made.types.iter().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["box"], "{}", made.text);
+    assert!(made.left_out.iter().any(|l| l.tool == "create_lid" && l.reason.contains("no good binding")), "{:?}", made.left_out);
+}

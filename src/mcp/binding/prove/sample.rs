@@ -112,11 +112,8 @@ impl Maker<'_> {
             // What another object is called by: any invented one would be refused, or worse, would be somebody's.
             () if ends(&["id", "arn", "uuid", "uid"]) && !identity => None,
             () => {
-                let mut text = self.text(name, second);
-                if let Some(most) = schema["maxLength"].as_u64().and_then(|m| usize::try_from(m).ok()) {
-                    text.truncate(most);
-                }
-                Some(text)
+                let most = schema["maxLength"].as_u64().and_then(|m| usize::try_from(m).ok()).unwrap_or(usize::MAX);
+                Some(self.text(name, second).chars().take(most).collect())
             }
         }
     }
@@ -128,9 +125,10 @@ fn number(schema: &Value, second: bool) -> Value {
     let low = bound("minimum").or(said.map(|(low, _)| low));
     let high = bound("maximum").or(said.map(|(_, high)| high));
     let value = match (low, high) {
-        (Some(low), Some(high)) if high > low => high - (high - low) / 10 - i64::from(second),
-        (Some(low), _) => low + 1 + i64::from(second),
-        (None, Some(high)) => high.min(7) - i64::from(second),
+        (Some(low), Some(high)) if high <= low => low,
+        (Some(low), Some(high)) => (high - high.saturating_sub(low) / 10).saturating_sub(i64::from(second)),
+        (Some(low), None) => low.saturating_add(1 + i64::from(second)),
+        (None, Some(high)) => high.min(7).saturating_sub(i64::from(second)),
         (None, None) => 7 + i64::from(second),
     };
     json!(value)
@@ -151,10 +149,12 @@ fn example(said: &str) -> Option<String> {
 
 /// A text that fits a pattern: the shortest that its parts allow.
 fn fitting(pattern: &str, second: bool) -> Option<String> {
+    // What the engine refuses as too large would also be too large to be built.
+    let regex = regex::Regex::new(pattern).ok()?;
     let hir = regex_syntax::parse(pattern).ok()?;
     let mut out = String::new();
     build(&hir, second, &mut out)?;
-    regex::Regex::new(pattern).ok()?.is_match(&out).then_some(out)
+    regex.is_match(&out).then_some(out)
 }
 
 fn build(hir: &regex_syntax::hir::Hir, second: bool, out: &mut String) -> Option<()> {
@@ -196,6 +196,11 @@ mod tests {
             ("tag", json!({"type": "string", "description": "VLAN tag (1-4094)"}), Some(json!("3685"))),
             ("interface", json!({"type": "string", "description": "Physical interface (e.g., igc3)"}), Some(json!("igc3"))),
             ("size", json!({"type": "integer", "minimum": 1}), Some(json!(2))),
+            ("size", json!({"type": "integer", "minimum": 5, "maximum": 5}), Some(json!(5))),
+            ("size", json!({"type": "integer", "minimum": i64::MAX}), Some(json!(i64::MAX))),
+            ("size", json!({"type": "integer", "minimum": i64::MIN, "maximum": i64::MAX}), Some(json!(i64::MAX - i64::MAX / 10))),
+            ("größe", json!({"type": "string", "maxLength": 17}), Some(json!("swell-prove-1-grö"))),
+            ("code", json!({"type": "string", "pattern": "^((a{999}){999}){999}$"}), None),
             ("repo_path", json!({"type": "string"}), Some(json!("/data"))),
             ("vpc_id", json!({"type": "string"}), None),
             ("tags", json!({"type": "array", "items": {"type": "string"}}), Some(json!(["swell-prove-1-tags"]))),
