@@ -54,6 +54,8 @@ pub mod reply;
 #[expect(deprecated, reason = "servers still ask for sampling")]
 pub mod sampling;
 
+mod session;
+
 mod task;
 
 pub mod tools;

@@ -111,6 +111,11 @@ impl OtherDeployments for Others<'_> {
             .collect()
     }
 
+    async fn managed(&self, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)> {
+        let of = |s: Snapshot| s.resources.into_values().map(move |r| (s.deployment.clone(), r));
+        self.newest().await.into_iter().filter(|s| s.deployment != *except).flat_map(of).collect()
+    }
+
     async fn uses(&self) -> Uses {
         Uses::of(&self.newest().await)
     }

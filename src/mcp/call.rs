@@ -14,10 +14,11 @@ use tokio::time::Instant;
 
 use super::{
     CallControl, CallError, Refusal,
-    connection::{Connection, Session},
+    connection::Connection,
     handler::Counted,
     http::{innermost, never_arrived},
     reply::{Decoded, Reply, decode, rpc_error},
+    session::Session,
     task::{Task, older_request},
     wire::{Ledger, WireError},
 };

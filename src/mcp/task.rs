@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::{
     CallControl,
     call::{Lost, once},
-    connection::{Connection, Session},
+    connection::Connection,
     reply::{Decoded, Reply, decode, rpc_error},
+    session::Session,
 };
 use crate::domain::text::clean_line;
 

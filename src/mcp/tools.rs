@@ -11,13 +11,7 @@ use rmcp::{
 };
 use serde_json::Value;
 
-use super::{
-    CallError, Refusal,
-    connection::{Connection, Session},
-    http::innermost,
-    pins::Guard,
-    protocol::tool,
-};
+use super::{CallError, Refusal, connection::Connection, http::innermost, pins::Guard, protocol::tool, session::Session};
 use crate::domain::{
     ToolName,
     text::{clean, clean_line},

@@ -15,11 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{
-    AnyServer, CallError, Notice, ResourceServer,
-    connection::{Connection, Session},
-    http::innermost,
-};
+use super::{AnyServer, CallError, Notice, ResourceServer, connection::Connection, http::innermost, session::Session};
 use crate::domain::Address;
 
 /// The longest time until a subscription stands.

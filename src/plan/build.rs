@@ -175,6 +175,9 @@ impl<'a> Builder<'a> {
         let substituted = self.substitute(&Value::Object(resource.properties.clone()), Some(address));
         secrets_of(&substituted.value, &mut self.secrets);
         self.check_clear_secrets(resource, kind, &substituted);
+        if let Some(holder) = self.inputs.observed.held.get(address) {
+            return self.refuse_held(address, holder);
+        }
         let old = self.recorded.get(address).cloned();
         match (live, old) {
             (None, old) => {

@@ -28,6 +28,8 @@ use crate::{
 
 mod foresee;
 
+mod foreign;
+
 /// How many resources of a server are read in one go, so that there is something to say between.
 const AT_A_TIME: usize = 200;
 
@@ -42,6 +44,8 @@ pub struct Observed {
     pub live: BTreeMap<Address, Option<Live>>,
     /// What bears the name of a recorded resource that is gone: somebody made it anew.
     pub namesakes: BTreeMap<Address, Live>,
+    /// What is wanted and there, and managed by another deployment.
+    pub held: BTreeMap<Address, DeploymentName>,
     /// Other people's resources, by the address as it was written.
     pub lookups: BTreeMap<(Scope, Address), LookedUp>,
     /// Several deployments recorded the same address, or several live ones fit.
@@ -97,6 +101,9 @@ pub trait OtherDeployments: Send + Sync {
     /// The resources of this address (its type may be shortened) in all deployments but `except`.
     async fn find_recorded(&self, address: &Address, scope: &Scope, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)>;
 
+    /// Everything that the deployments but `except` manage.
+    async fn managed(&self, except: &DeploymentName) -> Vec<(DeploymentName, Recorded)>;
+
     /// Who uses which value, in all deployments.
     async fn uses(&self) -> Uses;
 }
@@ -121,7 +128,8 @@ pub async fn observe(
     seen.uses = others.uses().await;
     meet(servers, &names, &mut seen).await;
     read_all(servers, addresses(servers, template, snapshot), &mut seen, sink).await;
-    look_for_namesakes(servers, snapshot, &mut seen).await;
+    foreign::look_for_namesakes(servers, snapshot, &mut seen).await;
+    foreign::look_for_holders(template, snapshot, others, &mut seen).await;
     for (scope, address) in outside {
         look_up(servers, &template.name, scope, address, others, &mut seen).await;
     }
@@ -236,29 +244,6 @@ async fn read_all(servers: &Servers, wanted: Vec<(Address, Key)>, seen: &mut Obs
         }
     }
     seen.problems.sort_by(|a, b| a.address.cmp(&b.address));
-}
-
-/// A resource that is recorded and gone may have been made anew by someone, under its name: then a create would be refused.
-async fn look_for_namesakes(servers: &Servers, snapshot: Option<&Snapshot>, seen: &mut Observed) {
-    let mut gone: BTreeMap<ServerName, Vec<&Recorded>> = BTreeMap::new();
-    for one in snapshot.iter().flat_map(|s| s.resources.values()) {
-        let kind = seen.types.get(&one.address.server).and_then(|t| t.get(&one.address.kind));
-        if matches!(seen.live.get(&one.address), Some(None)) && kind.is_some_and(|k| k.findable && !k.many_per_name) {
-            gone.entry(one.address.server.clone()).or_default().push(one);
-        }
-    }
-    for (name, all) in gone {
-        let Some(server) = servers.get(&name) else { continue };
-        let keys: Vec<Key> = all.iter().map(|one| Key::named(&one.address.kind, &one.address.name).hints(&one.properties)).collect();
-        for (one, found) in all.into_iter().zip(server.read_many(&keys).await) {
-            // That the name cannot be asked for takes nothing from the plan: the create will say it.
-            if let Ok(Some(live)) = found
-                && live.id != one.id
-            {
-                seen.namesakes.insert(one.address.clone(), live);
-            }
-        }
-    }
 }
 
 /// Finds an address that the template does not declare: recorded in exactly one other deployment, else live by type and name.

@@ -96,6 +96,25 @@ async fn what_exists_already_is_refused_and_can_be_adopted() {
 }
 
 #[tokio::test]
+async fn what_another_deployment_manages_is_not_taken_over() {
+    let bench = Bench::new().await;
+    let resources = json!([{"server": "docker", "type": "network", "name": "lan", "properties": {}}]);
+    bench.done(bench.template(resources.clone())).await;
+    let mut other = bench.template(resources);
+    other.template.name = "other".parse().unwrap();
+    for foreign in [swell::plan::build::Foreign::Refuse, swell::plan::build::Foreign::Adopt] {
+        let mut other = other.clone();
+        other.foreign = foreign;
+        let failure = bench.plan(other).await.unwrap_err();
+        assert_eq!(failure.0.iter().map(|d| d.code).collect::<Vec<_>>(), ["plan::held"]);
+        assert!(failure.0[0].facts.contains(&("managed by", "shop".to_owned())));
+    }
+    // What nobody manages any more can be taken over.
+    bench.destroy().await;
+    assert_eq!(steps(&bench.plan(other).await.unwrap().plan), ["create docker:network:lan"]);
+}
+
+#[tokio::test]
 async fn what_someone_made_anew_under_a_recorded_name_is_told_and_can_be_adopted() {
     let bench = Bench::new().await;
     let wanted = || bench.template(json!([{"server": "docker", "type": "network", "name": "lan", "properties": {"driver": "bridge"}}]));
@@ -103,9 +122,10 @@ async fn what_someone_made_anew_under_a_recorded_name_is_told_and_can_be_adopted
     bench.world().poke("docker", "network", "lan", swell::sandbox::Poke::Delete).unwrap();
     // Nobody made it anew: it is made again.
     assert_eq!(steps(&bench.plan(wanted()).await.unwrap().plan), ["create docker:network:lan"]);
-    let mut other = wanted();
-    other.template.name = "other".parse().unwrap();
-    bench.apply(other).await.unwrap();
+    let docker = bench.app.servers().get(&"docker".parse().unwrap()).unwrap().clone();
+    let properties = json!({"driver": "bridge"}).as_object().unwrap().clone();
+    let stranger = swell::mcp::CallControl::read();
+    docker.create(&"network".parse().unwrap(), &"lan".parse().unwrap(), &properties, "a stranger's", &stranger).await.unwrap();
     let failure = bench.plan(wanted()).await.unwrap_err();
     assert_eq!(failure.0[0].code, "plan::made-anew");
     let mut adopt = wanted();

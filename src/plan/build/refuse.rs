@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Builder, SecretStatus};
 use crate::{
     diagnostic::Diagnostic,
-    domain::{Address, Existing, Resource, TypeDef, name::nearest, substitute::Substituted},
+    domain::{Address, DeploymentName, Existing, Resource, TypeDef, name::nearest, substitute::Substituted},
     mcp::Live,
     store::Recorded,
 };
@@ -111,6 +111,21 @@ impl Builder<'_> {
             }
             self.problems.push(d.next("See what it has:", format!("swell show {}", inputs.template.name)));
         }
+    }
+
+    /// One resource that two deployments manage would be changed back and forth, and destroyed under one of them.
+    pub(super) fn refuse_held(&mut self, address: &Address, holder: &DeploymentName) {
+        self.problems.push(
+            Diagnostic::error("plan::held", "A wanted resource is managed by another deployment")
+                .address(address)
+                .source(self.inputs.template.origin.source(address, &crate::domain::PropertyPath::default(), "is another deployment's"))
+                .fact("resource", address.to_string())
+                .fact("managed by", holder.to_string())
+                .detail("What one deployment manages cannot be created or taken over by another one.")
+                .state("Nothing was planned and nothing was changed.")
+                .next("See what has it:", format!("swell show {holder}"))
+                .hint("Give yours another name, or refer to it with `existing: true`."),
+        );
     }
 
     /// What was recorded is gone, and something else bears its name.
