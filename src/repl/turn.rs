@@ -73,7 +73,14 @@ fn chosen(talk: &Conversation, text: &str) -> String {
     let choices = talk.pending.as_ref().and_then(|f| f.question.as_ref()).map(|q| q.choices.as_slice()).unwrap_or_default();
     let numbers = choices.iter().any(|c| c.trim().parse::<f64>().is_ok());
     let picked = text.trim().parse::<usize>().ok().filter(|_| !numbers).and_then(|n| choices.get(n.checked_sub(1)?));
-    picked.cloned().unwrap_or_else(|| text.to_owned())
+    // Below a question a letter is a yes or a no, as below a plan, unless it is one of the answers.
+    let word = match text.trim() {
+        "y" | "Y" => Some("yes"),
+        "n" | "N" => Some("no"),
+        _ => None,
+    };
+    let asked = !choices.is_empty() && !choices.iter().any(|c| c.eq_ignore_ascii_case(text.trim()));
+    picked.cloned().or(word.filter(|_| asked).map(str::to_owned)).unwrap_or_else(|| text.to_owned())
 }
 
 /// A command of the command line.
@@ -191,4 +198,24 @@ fn help(screen: &Screen) -> String {
          Below a plan: y n d g, e name=value, s FILE, or say what to change.\n\
          A template can be pasted as it is. Ctrl-C gives up a line or a plan being made; in a run, once lets calls finish, twice cancels them."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intent::{AskReason, Frame, Question};
+
+    #[test]
+    fn a_letter_below_a_question_is_a_yes_or_a_no() {
+        let asked = |choices: &[&str]| {
+            let choices = choices.iter().map(|c| (*c).to_owned()).collect();
+            let about = vec!["stack".to_owned()];
+            let question = Some(Question { text: "Which stack?".to_owned(), about, choices, reason: AskReason::MissingRequired });
+            Conversation { pending: Some(Frame { question, ..Frame::default() }), ..Conversation::default() }
+        };
+        let stack = asked(&["node", "go"]);
+        assert_eq!([chosen(&stack, "n"), chosen(&stack, " Y "), chosen(&stack, "2"), chosen(&stack, "rust")], ["no", "yes", "go", "rust"]);
+        assert_eq!(chosen(&asked(&["n", "m"]), "n"), "n");
+        assert_eq!(chosen(&Conversation::default(), "n"), "n");
+    }
 }

@@ -460,3 +460,12 @@ fn what_only_looks_like_a_change_is_none() {
     assert_eq!(slot(&frame, "backup")["enabled"], json!(true), "{frame:?}");
     assert_eq!(slot(&frame, "backup")["schedule"], json!("weekly"), "{frame:?}");
 }
+
+#[test]
+fn what_is_told_to_be_done_is_not_what_it_is_done_to() {
+    for (text, thing) in
+        [("restart the database", "database"), ("stop the grafana pod", "grafana"), ("scale our gatekeeper to 4", "gatekeeper")]
+    {
+        assert_eq!(parse(text).target, Target::One(thing.to_owned()), "{text}");
+    }
+}

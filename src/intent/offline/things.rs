@@ -85,7 +85,12 @@ pub(super) fn named_thing(r: &Reading<'_>) -> Option<String> {
     let fault =
         r.marks.spans("problem").iter().chain(r.marks.spans("says")).map(|s| s.start).filter(|s| *s > 0).min().unwrap_or(r.tokens.len());
     let mut at = r.clause_start(fault.min(r.tokens.len().saturating_sub(1)));
-    while at < fault && (is_noise(r, at) || r.marks.covers("polite", at) || r.marks.covers("cause", at) || !open(at)) {
+    // "restart the database": what is told to be done is not what it is done to.
+    let told = |i: usize| {
+        let acts = ["restart", "stop", "start", "scale", "upgrade", "update", "backup", "restore", "rollback", "enable", "disable"];
+        acts.iter().any(|class| r.marks.covers(class, i)) && r.is_filler(i + 1)
+    };
+    while at < fault && (is_noise(r, at) || told(at) || r.marks.covers("polite", at) || r.marks.covers("cause", at) || !open(at)) {
         at += 1;
     }
     let mut subject = Vec::new();
