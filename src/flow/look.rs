@@ -40,13 +40,16 @@ pub async fn which(app: &App, name: Option<&str>) -> Result<DeploymentName, Fail
             let here: Vec<_> = app.store().deployments(Gone::Hidden).await?;
             match here.as_slice() {
                 [one] => Ok(one.name.clone()),
-                _ => Err(Failure::from(
+                [] => Err(Failure::from(
+                    Diagnostic::error("deployment::none", "Nothing is deployed")
+                        .detail("There is no deployment that could be meant.")
+                        .state("Nothing was changed.")
+                        .next("See what can be deployed:", "swell patterns list")
+                        .exit(ExitClass::Usage),
+                )),
+                several => Err(Failure::from(
                     Diagnostic::error("deployment::which", "Which deployment is not clear")
-                        .detail(if here.is_empty() {
-                            "Nothing is deployed.".to_owned()
-                        } else {
-                            format!("There are several: {}.", here.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", "))
-                        })
+                        .detail(format!("There are several: {}.", several.iter().map(|d| d.name.as_str()).collect::<Vec<_>>().join(", ")))
                         .state("Nothing was changed.")
                         .hint("Name one.")
                         .exit(ExitClass::Usage),
