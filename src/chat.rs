@@ -225,15 +225,21 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
         app.sink().emit(Event::Notice { text: "That does not answer the question; `never mind` drops it.".into() });
         return Ok(Next::Reply(Reply::Ask { question }));
     }
+    if frame.out_of_scope && agrees(text) {
+        return Ok(say(
+            "No plan is open, so there is nothing to say yes to. Say what you want first; its plan is shown before anything runs.",
+        ));
+    }
     if frame.out_of_scope {
         return Ok(say(
             "That is not something Swell does. It deploys, changes, explains and repairs what your MCP servers manage; `/help` shows how.",
         ));
     }
     if frame.verb == Some(Verb::Cancel) {
+        let open = talk.pending.is_some() || talk.wanted.is_some();
         talk.pending = None;
         talk.close();
-        return Ok(say("Dropped. Nothing was changed."));
+        return Ok(say(if open { "Dropped. Nothing was changed." } else { "No plan was open. Nothing was changed." }));
     }
     if let Some(question) = frame.question.clone() {
         talk.pending = Some(frame);
@@ -262,6 +268,15 @@ async fn act(app: &App, talk: &mut Conversation, frame: Frame, text: &str) -> Re
         }
         None => Ok(say("That was not understood. Say what you want deployed, changed, shown or explained; `/help` shows examples.")),
     }
+}
+
+/// Whether these words are nothing but a yes.
+fn agrees(text: &str) -> bool {
+    const YES: [&str; 8] = ["yes", "ok", "okay", "sure", "approve", "approved", "apply", "go"];
+    const BESIDES: [&str; 9] = ["it", "that", "please", "then", "and", "now", "just", "ahead", "y"];
+    let lower = text.to_lowercase();
+    let mut words = lower.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).peekable();
+    words.peek().is_some() && words.all(|w| YES.contains(&w) || BESIDES.contains(&w))
 }
 
 /// Whether these words take the repair that was offered. They only open its review; the plan is approved there or not at all.

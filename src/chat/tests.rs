@@ -49,6 +49,20 @@ async fn without_an_offer_the_words_mean_nothing_special() {
 }
 
 #[tokio::test]
+async fn a_yes_or_a_no_without_a_plan_says_that_there_is_none() {
+    let desk = Desk::new().await;
+    let said = async |text: &str| match say(&desk, &mut Conversation::default(), text).await.first() {
+        Some(Reply::Say { text }) => text.clone(),
+        other => panic!("{other:?}"),
+    };
+    for text in ["yes", "approved, apply it", "OK, go ahead"] {
+        assert!(said(text).await.starts_with("No plan is open"), "{text}");
+    }
+    assert_eq!(said("never mind").await, "No plan was open. Nothing was changed.");
+    assert!(!agrees("apply the discount to my order") && !agrees("") && !agrees("?!"));
+}
+
+#[tokio::test]
 async fn a_fault_without_a_name_is_looked_for_everywhere() {
     let desk = Desk::new().await;
     desk.apply(&Desk::shop()).await;
@@ -150,7 +164,7 @@ async fn everything_at_once_is_taken_one_by_one() {
     let net = |name: &str| serde_json::json!({"name": name, "resources": [{"server": "docker", "type": "network", "name": format!("{name}-net"), "properties": {}}]});
     let mut talk = Conversation::default();
     let failure = turn(&desk.app, &mut talk, "delete everything", Manner::PlanOnly).await.unwrap_err();
-    assert!(format!("{failure:?}").contains("Nothing is deployed."), "{failure:?}");
+    assert_eq!(failure.0[0].code, "deployment::none", "{failure:?}");
     desk.apply(&net("calm")).await;
     let replies = say(&desk, &mut Conversation::default(), "delete everything").await;
     let Some(Reply::Planned { deployment, .. }) = replies.first() else { panic!("{replies:?}") };
